@@ -1,1 +1,4 @@
-//! stages.
+//! The stages of a run and their order: the only place where parts meet.
+
+pub mod decide;
+pub mod plan;
