@@ -1,4 +1,5 @@
 //! The stages of a run and their order: the only place where parts meet.
 
 pub mod decide;
+pub mod pairing;
 pub mod plan;
