@@ -108,6 +108,8 @@ pub struct RelationshipSpec {
     pub required: bool,
     /// Whether it can be changed once the artifact exists.
     pub writable: bool,
+    /// How many ends it can have.
+    pub cardinality: super::Cardinality,
 }
 
 /// How a counterpart is recognised when nothing is known of it.

@@ -3,3 +3,4 @@
 pub mod decide;
 pub mod pairing;
 pub mod plan;
+pub mod spec;
