@@ -1,0 +1,223 @@
+//! The diff: pairs, then fields, then references, into one plan.
+
+mod creation;
+mod fields;
+mod pairs;
+mod references;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::StringArray;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+
+use super::pairing::Pairs;
+use super::plan::{Plan, Planned};
+use super::spec::Integration;
+use crate::model::{PairId, Side};
+use crate::sql::{self, Sql, Statements};
+
+/// What the diff looks at besides the snapshot and the sync state in the session.
+///
+/// The session holds the neutral views of both repositories, and `sync.base` and
+/// `sync.refs`; the diff adds `sync.pairs` and works in `plan`.
+#[derive(Debug)]
+pub struct Inputs<'a> {
+    /// The session.
+    pub sql: &'a Sql,
+    /// The statements.
+    pub statements: &'a Statements,
+    /// The integrations in order.
+    pub integrations: &'a [Integration],
+    /// Pairs as of the last commit.
+    pub pairs: Pairs,
+    /// Keys that exist though the snapshot does not show them: they left the scope.
+    pub hidden: HashMap<(String, Side), HashSet<String>>,
+    /// Collections from which nothing may be deduced by absence: integration and side.
+    pub incomplete: HashSet<(String, Side)>,
+    /// Counterparts found for creates whose answer was lost: pair, side and key.
+    pub settled: Vec<(PairId, Side, String)>,
+    /// Write standing differences too.
+    pub reconcile: bool,
+    /// Plan only this integration, if named.
+    pub only: Option<&'a str>,
+}
+
+/// What the diff found.
+#[derive(Debug, Default)]
+pub struct Diffed {
+    /// What to write and what not.
+    pub plan: Plan,
+    /// The pairs, new ones included.
+    pub pairs: Pairs,
+    /// Fields that agree and whose base moves.
+    pub agreed: Vec<Agreed>,
+    /// Ends of relationships that stand on both sides now.
+    pub refs_added: Vec<Ref>,
+    /// Ends of relationships that stand on neither side any more.
+    pub refs_removed: Vec<Ref>,
+    /// Artifacts per integration and side.
+    pub totals: BTreeMap<String, [u64; 2]>,
+}
+
+/// A field on which both sides agree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agreed {
+    /// The pair.
+    pub pair: PairId,
+    /// The integration.
+    pub integration: String,
+    /// The model field.
+    pub field: String,
+    /// What the left side holds.
+    pub left: Option<String>,
+    /// What the right side holds.
+    pub right: Option<String>,
+    /// The side whose value says less than the other's.
+    pub degraded: Option<Side>,
+}
+
+/// One agreed end of a relationship.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Ref {
+    /// The integration.
+    pub integration: String,
+    /// The pair.
+    pub pair: PairId,
+    /// The model field.
+    pub field: String,
+    /// The pair in which it ends.
+    pub target: PairId,
+}
+
+/// The state of a diff under way.
+struct Work<'a> {
+    inputs: &'a Inputs<'a>,
+    out: Diffed,
+    /// Changes by pair and side, until they are numbered.
+    changes: HashMap<(PairId, Side), Planned>,
+    /// The order in which changes were found.
+    order: Vec<(PairId, Side)>,
+    /// Pairs that are not at rest, whatever their hashes say.
+    restless: HashSet<PairId>,
+}
+
+/// Compares both sides of every integration with each other and with what was agreed.
+///
+/// # Errors
+///
+/// Fails only if a statement does.
+pub async fn diff(inputs: Inputs<'_>) -> Result<Diffed, sql::Error> {
+    let mut work = Work {
+        out: Diffed { pairs: inputs.pairs.clone(), ..Diffed::default() },
+        inputs: &inputs,
+        changes: HashMap::new(),
+        order: Vec::new(),
+        restless: HashSet::new(),
+    };
+    for integration in inputs.integrations {
+        work.pair_up(integration).await?;
+        work.publish_pairs()?;
+    }
+    let planned: Vec<&Integration> =
+        inputs.integrations.iter().filter(|i| inputs.only.is_none_or(|only| only == i.name)).collect();
+    for integration in &planned {
+        work.compare_fields(integration).await?;
+        work.compare_references(integration).await?;
+    }
+    for integration in &planned {
+        work.check_creations(integration).await?;
+    }
+    Ok(work.finish())
+}
+
+impl Work<'_> {
+    /// Registers the pairs as they stand as `sync.pairs`.
+    fn publish_pairs(&self) -> Result<(), sql::Error> {
+        let rows = vec![self.out.pairs.to_batch()];
+        sql::register_batches(self.inputs.sql, "sync", "pairs", Pairs::schema(), rows)
+    }
+
+    /// Returns the change to an artifact, new if there is none yet.
+    fn change(&mut self, integration: &Integration, pair: &PairId, side: Side) -> &mut Planned {
+        let key = (pair.clone(), side);
+        if !self.changes.contains_key(&key) {
+            self.order.push(key.clone());
+        }
+        let known = self.out.pairs.get(pair).and_then(|p| p.key(side)).map(str::to_owned);
+        self.changes.entry(key).or_insert_with(|| Planned {
+            id: 0,
+            integration: integration.name.clone(),
+            pair: pair.clone(),
+            side,
+            project: String::new(),
+            key: known,
+            revision: None,
+            title: String::new(),
+            fields: Vec::new(),
+            references: Vec::new(),
+        })
+    }
+
+    /// Numbers the changes and settles the pairs that are at rest.
+    fn finish(mut self) -> Diffed {
+        let mut changes = std::mem::take(&mut self.changes);
+        for key in &self.order {
+            if let Some(mut change) = changes.remove(key) {
+                change.references.retain(|r| !r.add.is_empty() || !r.remove.is_empty());
+                if change.key.is_none() || !change.fields.is_empty() || !change.references.is_empty() {
+                    change.id = self.out.plan.changes.len() as u64 + 1;
+                    self.restless.insert(change.pair.clone());
+                    self.out.plan.changes.push(change);
+                }
+            }
+        }
+        for pair in &self.restless {
+            if let Some(row) = self.out.pairs.get_mut(pair) {
+                row.unsettle();
+            }
+        }
+        self.out
+    }
+}
+
+/// Registers a table of text columns in the schema `plan`.
+fn publish(sql: &Sql, name: &str, columns: &[&str], rows: &[Vec<Option<&str>>]) -> Result<(), sql::Error> {
+    let schema: SchemaRef = Arc::new(Schema::new(
+        columns.iter().map(|c| Field::new(*c, DataType::Utf8, true)).collect::<Vec<_>>(),
+    ));
+    let arrays = (0..columns.len())
+        .map(|at| Arc::new(rows.iter().map(|row| row[at]).collect::<StringArray>()) as arrow::array::ArrayRef)
+        .collect();
+    let batch = RecordBatch::try_new(schema.clone(), arrays).expect("every row has a cell per column");
+    sql::register_batches(sql, "plan", name, schema, vec![batch])
+}
+
+/// Text columns of a batch, by name.
+struct Texts<'a>(&'a RecordBatch);
+
+impl<'a> Texts<'a> {
+    /// Returns a column; `None` if it is absent or no text.
+    fn column(&self, name: &str) -> Option<&'a StringArray> {
+        use arrow::array::AsArray;
+        self.0.column_by_name(name)?.as_string_opt::<i32>()
+    }
+
+    /// Returns a cell; `None` if it is null or the column is absent.
+    fn get(&self, name: &str, row: usize) -> Option<&'a str> {
+        cell(self.column(name)?, row)
+    }
+
+    /// Returns a boolean cell; null is false.
+    fn flag(&self, name: &str, row: usize) -> bool {
+        use arrow::array::{Array, AsArray};
+        let column = self.0.column_by_name(name).and_then(|c| c.as_boolean_opt());
+        column.is_some_and(|c| c.is_valid(row) && c.value(row))
+    }
+}
+
+fn cell(column: &StringArray, row: usize) -> Option<&str> {
+    use arrow::array::Array;
+    column.is_valid(row).then(|| column.value(row))
+}

@@ -1,0 +1,97 @@
+//! Compiles a collection's mapping into SQL over the neutral views.
+
+use minijinja::{Value, context};
+
+use super::spec::{Collection, FieldPair, Integration, STEPS, SideField};
+use crate::model::{FieldType, Notation, Side};
+use crate::sql::{Error, Statements, identifier, literal};
+
+/// Renders the statement that brings one side of an integration into the model's shape.
+///
+/// With `wanted`, only keys of that table (column `key`) are mapped.
+///
+/// # Errors
+///
+/// Fails if the statement does not render, which is a defect of ours.
+pub fn mapped(
+    statements: &Statements,
+    integration: &Integration,
+    side: Side,
+    wanted: Option<&str>,
+) -> Result<String, Error> {
+    let collection = integration.side(side);
+    let fields: Vec<Value> = integration.fields.iter().map(|pair| expressions(pair, side)).collect();
+    let values = context! {
+        fields,
+        relation => relation(collection),
+        wanted,
+        projects => &collection.projects,
+        filter => &collection.filter,
+    };
+    statements.render("transform/mapped.sql", values)
+}
+
+/// Renders the statement that maps what a side held at the last agreement.
+///
+/// # Errors
+///
+/// Fails like [`mapped`].
+pub fn based(
+    statements: &Statements,
+    integration: &Integration,
+    side: Side,
+    wanted: &str,
+) -> Result<String, Error> {
+    let fields: Vec<Value> = integration.fields.iter().map(|pair| expressions(pair, side)).collect();
+    statements.render("transform/based.sql", context! { fields, side => side.as_str(), wanted })
+}
+
+/// Returns the qualified name of the neutral view that a collection reads.
+pub fn relation(collection: &Collection) -> String {
+    view(collection, collection.artifact.view)
+}
+
+/// Returns the qualified name of another neutral view of the same repository.
+pub fn view(collection: &Collection, name: &str) -> String {
+    format!("{}.{}", identifier(collection.repository.as_str()), identifier(name))
+}
+
+/// The expressions of one field on one side: `native` and `model` over the row `a`, `based` over the agreed native.
+fn expressions(pair: &FieldPair, side: Side) -> Value {
+    let field = pair.side(side);
+    let native = match &field.sql {
+        Some(expression) => format!("({expression})"),
+        None => format!("a.fields[{}]", literal(&field.native)),
+    };
+    let agreed = format!("a.{}", identifier(&format!("n:{}", pair.name)));
+    let map = field.read.as_ref().filter(|rows| !rows.is_empty());
+    context! {
+        name => &pair.name,
+        native => &native,
+        model => model(pair, field, &native),
+        based => model(pair, field, &agreed),
+        map,
+    }
+}
+
+/// The model's value of a native expression.
+fn model(pair: &FieldPair, field: &SideField, native: &str) -> String {
+    let notation = field.notation.unwrap_or(Notation::Plain).as_str();
+    if pair.name == STEPS && pair.field_type.is_none() {
+        return format!("steps({}, {native})", literal(notation));
+    }
+    match &pair.field_type {
+        Some(FieldType::SingleSelect { .. }) if field.read.is_some() => {
+            let mapped = format!("{}.model", identifier(&format!("map:{}", pair.name)));
+            match &field.other {
+                Some(other) => {
+                    format!("CASE WHEN {native} IS NOT NULL THEN coalesce({mapped}, {}) END", literal(other))
+                }
+                None => mapped,
+            }
+        }
+        Some(FieldType::RichText) => format!("rich_text({}, {native})", literal(notation)),
+        Some(FieldType::DateTime) => format!("instant({native})"),
+        _ => format!("plain({native})"),
+    }
+}
