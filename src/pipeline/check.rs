@@ -1,0 +1,1 @@
+//! Turns the file as typed into the pipeline as meant.
