@@ -9,6 +9,7 @@ mod emulator;
 mod faults;
 pub(crate) mod jira_xray;
 mod server;
-mod world;
+#[allow(dead_code, reason = "each emulator reads its own part")]
+pub(crate) mod world;
 
 pub(crate) use emulator::{Emulator, Options, Request, Response, StateSummary};
