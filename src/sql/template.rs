@@ -27,8 +27,6 @@ impl Statements {
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.add_filter("ident", |name: String| Value::from_safe_string(identifier(&name)));
         environment.add_filter("lit", |text: String| Value::from_safe_string(literal(&text)));
-        environment.set_trim_blocks(true);
-        environment.set_lstrip_blocks(true);
         Self { environment }
     }
 

@@ -90,7 +90,7 @@ impl FieldState<'_> {
         }
     }
 
-    fn into(&self, side: Side) -> bool {
+    fn open(&self, side: Side) -> bool {
         match side {
             Side::Left => self.into_left,
             Side::Right => self.into_right,
@@ -121,7 +121,7 @@ impl FieldState<'_> {
         }
         if let Some(source) = self.enforced_by {
             let to = source.other();
-            return if self.into(to) { Decision::Write { to } } else { Decision::Standing };
+            return if self.open(to) { Decision::Write { to } } else { Decision::Standing };
         }
         let Some((base_left, base_right)) = self.base else {
             return self.first_time();
@@ -142,14 +142,14 @@ impl FieldState<'_> {
             return Decision::Degraded { changed };
         }
         let to = changed.other();
-        if self.into(to) { Decision::Write { to } } else { Decision::OneWay { changed } }
+        if self.open(to) { Decision::Write { to } } else { Decision::OneWay { changed } }
     }
 
     /// No base yet, and the sides differ.
     fn first_time(&self) -> Decision {
         for filled in Side::BOTH {
             let to = filled.other();
-            if self.cell(to).model.is_none() && self.cell(filled).model.is_some() && self.into(to) {
+            if self.cell(to).model.is_none() && self.cell(filled).model.is_some() && self.open(to) {
                 return Decision::Write { to };
             }
         }
@@ -297,7 +297,7 @@ mod tests {
                 _ => None,
             };
             if let Some(to) = to {
-                prop_assert!(field.into(to));
+                prop_assert!(field.open(to));
             }
         }
     }

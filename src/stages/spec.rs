@@ -282,7 +282,7 @@ fn integration(
             pipeline::Conflict::Newest => Rules::Newest,
         },
         match_fields: meant.match_fields.clone(),
-        mapping_hash: pipeline.mapping_hash(meant),
+        mapping_hash: pipeline.mapping_hash(&meant.name),
         sides,
     })
 }

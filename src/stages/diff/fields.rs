@@ -88,8 +88,9 @@ impl Work<'_> {
 
     fn fields_statement(&self, integration: &Integration) -> Result<String, sql::Error> {
         let statements = self.inputs.statements;
+        let names: Vec<String> = integration.fields.iter().map(|f| f.name.clone()).collect();
         let values = context! {
-            fields => integration.fields.iter().map(|f| f.name.as_str()).collect::<Vec<_>>(),
+            fields => names,
             left => transform::mapped(statements, integration, Side::Left, Some("plan.wanted_left"))?,
             right => transform::mapped(statements, integration, Side::Right, Some("plan.wanted_right"))?,
             base_left => transform::based(statements, integration, Side::Left, "plan.wanted")?,
