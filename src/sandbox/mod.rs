@@ -25,6 +25,9 @@ pub use faults::{FaultKind, FaultPlan, FaultPlanError};
 pub use host::{Error, Sandbox, SandboxOptions};
 pub use log::LoggedRequest;
 
+/// A filled emulator, or what is wrong with the bytes it was to take up.
+pub(crate) type Loaded = Result<Arc<dyn Emulator>, String>;
+
 /// An emulated system: how to fill it and how to take it up again.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct System {
@@ -33,7 +36,7 @@ pub(crate) struct System {
     /// Fills it from the company.
     pub(crate) new: fn(&world::World, &Options) -> Arc<dyn Emulator>,
     /// Takes up what [`Emulator::save`] wrote; the error says what is wrong with it.
-    pub(crate) load: fn(&[u8], &Options) -> Result<Arc<dyn Emulator>, String>,
+    pub(crate) load: fn(&[u8], &Options) -> Loaded,
 }
 
 /// Every system that the sandbox knows.

@@ -1,6 +1,6 @@
 //! One emulator behind one listener: passes requests on, logs them, makes them fail on purpose.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -82,7 +82,10 @@ impl Server {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        // A server that listens everywhere is reached from here by the loopback address.
+        let ip =
+            if self.address.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { self.address.ip() };
+        format!("http://{}", SocketAddr::new(ip, self.address.port()))
     }
 
     pub(crate) fn log(&self) -> &RequestLog {

@@ -51,7 +51,7 @@ fn new_toy(world: &world::World, options: &Options) -> Arc<dyn Emulator> {
     Arc::new(Toy(Mutex::new((0..count).map(|n| format!("case {n}")).collect())))
 }
 
-fn load_toy(bytes: &[u8], _: &Options) -> Result<Arc<dyn Emulator>, String> {
+fn load_toy(bytes: &[u8], _: &Options) -> Loaded {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is not text".to_owned())?;
     Ok(Arc::new(Toy(Mutex::new(text.lines().map(str::to_owned).collect()))))
 }
