@@ -5,11 +5,49 @@
 //! must agree.
 
 pub(crate) mod azure_devops;
+mod cut;
+mod describe;
 mod emulator;
 mod faults;
+mod host;
 pub(crate) mod jira_xray;
+mod keep;
+mod log;
 mod server;
 #[allow(dead_code, reason = "each emulator reads its own part")]
 pub(crate) mod world;
 
+use std::sync::Arc;
+
+pub use describe::{describe_text, env_file_text};
 pub(crate) use emulator::{Emulator, Options, Request, Response, StateSummary};
+pub use faults::{FaultKind, FaultPlan, FaultPlanError};
+pub use host::{Error, Sandbox, SandboxOptions};
+pub use log::LoggedRequest;
+
+/// A filled emulator, or what is wrong with the bytes it was to take up.
+pub(crate) type Loaded = Result<Arc<dyn Emulator>, String>;
+
+/// An emulated system: how to fill it and how to take it up again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct System {
+    /// Its noun.
+    pub(crate) name: &'static str,
+    /// Fills it from the company.
+    pub(crate) new: fn(&world::World, &Options) -> Arc<dyn Emulator>,
+    /// Takes up what [`Emulator::save`] wrote; the error says what is wrong with it.
+    pub(crate) load: fn(&[u8], &Options) -> Loaded,
+}
+
+/// Every system that the sandbox knows.
+pub(crate) fn systems() -> &'static [System] {
+    &[]
+}
+
+/// The nouns of all systems that can be served.
+pub fn system_names() -> Vec<&'static str> {
+    systems().iter().map(|system| system.name).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,8 @@ pub(super) const RESULTS_PER_RUN: usize = 20;
 const CASES_PER_QUERY_TAG: usize = 12;
 /// The fewest suites: enough for the hard ones.
 const FEWEST_SUITES: usize = 10;
+/// The longest title that every system takes.
+const LONGEST_TITLE: usize = 255;
 /// The day on which the company is looked at, in seconds since 1970: 2026-01-31 00:00 UTC.
 const NOW: i64 = 1_769_817_600;
 pub(super) const DAY: i64 = 86_400;
@@ -353,7 +355,7 @@ impl Maker {
         } else if hard && (plan, nth) == (0, 1) {
             title = self.world.cases[0].title.clone();
         } else if nth > 7 && self.percent(1) {
-            title = title.chars().chain(" …".chars()).cycle().take(255).collect();
+            title = longest_title(&(title + " …"));
         }
         let automated = !hard && self.percent(5);
         let stamps = self.stamps();
@@ -522,6 +524,13 @@ impl Maker {
             }
         }
     }
+}
+
+/// The text, repeated to 255 characters; not ending in a blank, which no system would keep.
+fn longest_title(text: &str) -> String {
+    let mut title: String = text.chars().cycle().take(LONGEST_TITLE - 1).collect();
+    title.push('.');
+    title
 }
 
 pub(super) fn take(next: &mut u32) -> u32 {
