@@ -216,7 +216,6 @@ pub fn resolve(
 
 /// Containers of results come after what they hold cases of, results last; within that, by required ends.
 fn in_order(mut open: Vec<Integration>) -> Result<Vec<Integration>, Unresolved> {
-    let rank = |i: &Integration| i.sides.iter().map(|c| rank_of(&c.artifact)).max().unwrap_or(0);
     open.sort_by_key(rank);
     let mut ordered: Vec<Integration> = Vec::new();
     while !open.is_empty() {
@@ -234,6 +233,12 @@ fn in_order(mut open: Vec<Integration>) -> Result<Vec<Integration>, Unresolved> 
         ordered.push(open.remove(at));
     }
     Ok(ordered)
+}
+
+/// Returns the wave group of an integration: 0 for what stands by itself, 1 for
+/// containers of results, 2 for results.
+pub fn rank(integration: &Integration) -> u8 {
+    integration.sides.iter().map(|collection| rank_of(&collection.artifact)).max().unwrap_or(0)
 }
 
 fn rank_of(artifact: &Artifact) -> u8 {
