@@ -104,10 +104,15 @@ impl Room {
     }
 
     fn text(&mut self, text: &str) -> String {
-        let taken: String = text.chars().take(self.left).collect();
-        let count = taken.chars().count();
-        self.cut |= taken.len() < text.len();
-        self.left -= count;
+        let mut taken: String = text.chars().take(self.left).collect();
+        self.left -= taken.chars().count();
+        if taken.len() < text.len() {
+            self.cut = true;
+            let in_word = text.get(taken.len()..).is_some_and(|rest| !rest.starts_with(char::is_whitespace));
+            if let Some(space) = taken.rfind(char::is_whitespace).filter(|_| in_word) {
+                taken.truncate(space);
+            }
+        }
         taken
     }
 

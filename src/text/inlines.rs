@@ -5,6 +5,7 @@ use crate::model::Notation;
 use super::adf;
 use super::restrict::Losses;
 use super::tree::{Image, Inline, Marks, Opaque, Run};
+use super::url;
 
 /// Brings one inline down to what `notation` can say.
 pub(super) fn restrict(notation: Notation, inline: Inline, losses: &mut Losses) -> Inline {
@@ -50,9 +51,15 @@ fn image(notation: Notation, image: Image, losses: &mut Losses) -> Inline {
             losses.add("image", &image.source);
             Inline::plain(Inline::Image(image).as_text())
         }
-        Notation::Markdown if image.width.is_some() => {
-            losses.add("image-width", &image.source);
-            Inline::Image(Image { width: None, ..image })
+        Notation::Markdown => {
+            if image.width.is_some() {
+                losses.add("image-width", &image.source);
+            }
+            let source = url::encoded(&image.source);
+            if source != image.source {
+                losses.add("image-source", &image.source);
+            }
+            Inline::Image(Image { source, width: None, ..image })
         }
         _ => Inline::Image(image),
     }

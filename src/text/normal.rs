@@ -234,6 +234,7 @@ fn image(image: Image) -> Option<Image> {
         .replace('|', "%7C")
         .replace('{', "%7B")
         .replace('}', "%7D");
+    let source = source.trim().to_owned();
     let scheme = source.split_once(':').map(|(s, _)| s.trim().to_ascii_lowercase());
     if source.is_empty() || matches!(scheme.as_deref(), Some("javascript" | "vbscript")) {
         return None;

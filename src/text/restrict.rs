@@ -59,16 +59,30 @@ pub(super) enum Place {
     Cell,
 }
 
+/// How often a document is brought down: what was taken out can leave a list at
+/// the head of an item, which then moves to where it has to be looked at again.
+const MAX_PASSES: usize = 8;
+
 /// Returns the document as `notation` can say it, in normal form.
 pub(super) fn restrict(notation: Notation, document: &Document) -> (Document, Vec<Loss>) {
-    let document = document.clone().normalised();
-    let mut restriction = Restriction { notation, losses: Losses::default(), lifted: Vec::new(), cells: 0 };
-    let blocks = if notation == Notation::Plain {
-        restriction.plain(document.blocks)
-    } else {
-        restriction.blocks(document.blocks, Place::Top)
-    };
-    (Document { blocks }.normalised(), restriction.losses.0)
+    let mut document = document.clone().normalised();
+    let mut losses = Losses::default();
+    for _ in 0..MAX_PASSES {
+        let mut restriction = Restriction { notation, losses, lifted: Vec::new(), cells: 0 };
+        let blocks = document.blocks.clone();
+        let blocks = if notation == Notation::Plain {
+            restriction.plain(blocks)
+        } else {
+            restriction.blocks(blocks, Place::Top)
+        };
+        losses = restriction.losses;
+        let restricted = Document { blocks }.normalised();
+        if restricted == document {
+            break;
+        }
+        document = restricted;
+    }
+    (document, losses.0)
 }
 
 struct Restriction {
@@ -238,6 +252,10 @@ impl Restriction {
         match self.notation {
             Notation::Adf if kind == ListKind::Task => self.line_and_lists(blocks, true),
             Notation::Wiki => self.line_and_lists(blocks, false),
+            Notation::Markdown if kind == ListKind::Task => {
+                let blocks = self.opened_by_line(blocks);
+                self.blocks(blocks, Place::Item)
+            }
             _ => self.blocks(blocks, Place::Item),
         }
     }
@@ -269,8 +287,24 @@ impl Restriction {
         if only_tasks {
             self.pictures_to_text(&mut lines);
         }
-        let mut out = vec![Block::Paragraph(flatten::joined(lines))];
+        let mut out = vec![one_paragraph(lines)];
         out.extend(lists);
+        out
+    }
+
+    /// A box can only stand before text.
+    fn opened_by_line(&mut self, mut blocks: Vec<Block>) -> Vec<Block> {
+        if matches!(blocks.first(), None | Some(Block::Paragraph(_))) {
+            return blocks;
+        }
+        let first = blocks.remove(0);
+        self.losses.add_for("blocks-in-task", &first);
+        let mut out: Vec<Block> = flatten::paragraphs(&[first])
+            .into_iter()
+            .flat_map(normal::paragraphs)
+            .map(Block::Paragraph)
+            .collect();
+        out.extend(blocks);
         out
     }
 
@@ -317,7 +351,7 @@ impl Restriction {
             if lines.len() > 1 {
                 self.losses.add("paragraphs-in-cell", "");
             }
-            vec![Block::Paragraph(flatten::joined(lines))]
+            vec![one_paragraph(lines)]
         } else {
             self.blocks(cell.blocks, Place::Cell)
         };
@@ -434,6 +468,11 @@ fn fill_reached(reach: &mut [(u16, bool)], wide: &mut Vec<Cell>) {
         *left -= 1;
         wide.push(Cell { header: *header, colspan: 1, rowspan: 1, blocks: Vec::new() });
     }
+}
+
+/// Makes one paragraph of lines; breaks at their ends would part it again.
+fn one_paragraph(lines: Vec<Vec<Inline>>) -> Block {
+    Block::Paragraph(flatten::joined(normal::paragraphs(flatten::joined(lines))))
 }
 
 fn is_picture(part: &[Inline]) -> bool {

@@ -14,10 +14,18 @@ pub(super) fn link_target(href: &str) -> Option<String> {
         "mailto" if !rest.is_empty() => rest,
         _ => return None,
     };
-    let mut out = scheme;
-    out.push(':');
-    for c in rest.chars() {
-        if c.is_ascii_alphanumeric() || "-._~:/?#@&=+$,;%()'!*".contains(c) {
+    Some(format!("{scheme}:{}", encoded(rest)))
+}
+
+/// Writes everything but the characters that are ordinary in a URL as percent
+/// signs and digits.
+pub(super) fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for (i, c) in text.char_indices() {
+        let digits = || text.bytes().skip(i + 1).take(2).filter(u8::is_ascii_hexdigit).count();
+        if c == '%' && digits() < 2 {
+            out.push_str("%25");
+        } else if c.is_ascii_alphanumeric() || "-._~:/?#@&=+$,;%()'!*".contains(c) {
             out.push(c);
         } else if !c.is_control() {
             let mut buffer = [0; 4];
@@ -26,7 +34,7 @@ pub(super) fn link_target(href: &str) -> Option<String> {
             }
         }
     }
-    Some(out)
+    out
 }
 
 /// Returns the length of the bare URL at the start of `text`, if there is one.
@@ -48,6 +56,8 @@ pub(super) fn bare_url(text: &str, before: Option<char>) -> Option<usize> {
     let end = rest
         .find(|c: char| !(c.is_ascii_alphanumeric() || "-._~:/?#@&=+$,;%".contains(c)))
         .unwrap_or(rest.len());
+    // A character reference after a URL is not a part of it.
+    let end = rest.get(..end)?.find("&#").unwrap_or(end);
     let url = rest.get(..end)?.trim_end_matches(['.', ',', ';', ':', '?']);
     Some(scheme + url.len())
 }

@@ -173,15 +173,28 @@ impl Writer {
             // Brought down before: Markdown has none of these.
             Mark::Underline | Mark::Sub | Mark::Sup | Mark::Color(_) => return self.nested(inner, content),
         };
-        if apart {
-            self.out.push_str(open);
-            self.nested(inner, content);
-            self.out.push_str(close);
+        // Within a word the short marks would be ordinary characters.
+        let (open, close) = if apart {
+            (open.to_owned(), close.to_owned())
         } else {
-            // Within a word the short marks would be ordinary characters.
-            self.out.push_str(&format!("<{tag}>"));
-            self.nested(inner, content);
-            self.out.push_str(&format!("</{tag}>"));
+            (format!("<{tag}>"), format!("</{tag}>"))
+        };
+        self.wrapped(&open, &close, |w| w.nested(inner, content));
+    }
+
+    /// Writes marks around content; no mark may open before a space, and none can
+    /// close after it.
+    fn wrapped(&mut self, open: &str, close: &str, content: impl FnOnce(&mut Self)) {
+        let start = self.out.len();
+        self.out.push_str(open);
+        content(self);
+        let text = self.out.split_off(start + open.len());
+        self.out.truncate(start);
+        let core = text.trim_matches(' ');
+        self.out.push_str(if text.starts_with(' ') { " " } else { "" });
+        if !core.is_empty() {
+            self.out.push_str(&format!("{open}{core}{close}"));
+            self.out.push_str(if text.ends_with(' ') { " " } else { "" });
         }
     }
 
@@ -191,11 +204,9 @@ impl Writer {
         if own && !href.contains('&') {
             return self.out.push_str(&format!("<{href}>"));
         }
-        self.out.push('[');
-        self.nested(inner, content);
-        self.out.push_str("](");
-        self.target(href);
-        self.out.push(')');
+        let mut target = Writer { out: String::new(), newline: self.newline, in_cell: self.in_cell };
+        target.target(href);
+        self.wrapped("[", &format!("]({})", target.out), |w| w.nested(inner, content));
     }
 
     fn target(&mut self, target: &str) {
@@ -222,21 +233,16 @@ impl Writer {
             .filter_map(|nest| if let Nest::Leaf(leaf) = nest { content.get(*leaf) } else { None })
             .map(Inline::as_text)
             .collect();
-        if self.in_cell && text.contains(['|', '\\']) {
-            // A bar ends the cell even within ticks.
-            self.out.push_str("<code>");
-            self.text(&text);
-            return self.out.push_str("</code>");
+        let text = text.as_str();
+        // A bar ends a cell even within ticks, and ticks side by side would be one
+        // longer row of ticks.
+        if (self.in_cell && text.contains(['|', '\\'])) || self.out.ends_with('`') {
+            return self.wrapped("<code>", "</code>", |w| w.text(text));
         }
-        if self.out.ends_with('`') {
-            // Ticks side by side would be one longer row of ticks.
-            self.out.push_str("<code>");
-            self.text(&text);
-            return self.out.push_str("</code>");
-        }
-        let ticks = "`".repeat(longest_ticks(&text) + 1);
-        let pad = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
-        self.out.push_str(&format!("{ticks}{pad}{text}{pad}{ticks}"));
+        let ticks = "`".repeat(longest_ticks(text) + 1);
+        let core = text.trim_matches(' ');
+        let pad = if core.starts_with('`') || core.ends_with('`') { " " } else { "" };
+        self.wrapped(&format!("{ticks}{pad}"), &format!("{pad}{ticks}"), |w| w.out.push_str(text));
     }
 
     fn inline(&mut self, inline: &Inline) {

@@ -155,9 +155,9 @@ impl<'a> Line<'a> {
     fn bracket(&mut self, at: usize) -> Option<usize> {
         let end = link_end(self.rest(at))?;
         let inner = self.text.get(at + 1..at + end - 1)?;
-        if let Some(person) = inner.strip_prefix('~') {
+        if let Some(person) = inner.strip_prefix('~').filter(|person| !person.contains('|')) {
             let id = person.strip_prefix("accountid:").map_or_else(|| format!("~{person}"), str::to_owned);
-            if person.is_empty() || person.contains([' ', '|', '\\']) {
+            if person.is_empty() || person.contains([' ', '\\']) {
                 return None;
             }
             self.push(Inline::Mention { id, name: String::new() });

@@ -128,38 +128,33 @@ impl Writer {
     }
 
     fn marked(&mut self, mark: &Mark<'_>, inner: &[Nest<'_>], content: &[Inline], apart: bool) {
-        match mark {
-            Mark::Link(href) => {
-                self.out.push('[');
-                self.nested(inner, content);
-                self.out.push_str(&format!("|{href}]"));
+        let phrase = PHRASES.iter().find(|(_, known)| known == mark).map(|(c, _)| *c);
+        let (open, close) = match mark {
+            Mark::Link(href) => ("[".to_owned(), format!("|{href}]")),
+            Mark::Color(color) => (format!("{{color:{color}}}"), "{color}".to_owned()),
+            Mark::Code => ("{{".to_owned(), "}}".to_owned()),
+            _ => {
+                let c = phrase.unwrap_or('*').to_string();
+                (c.clone(), c)
             }
-            Mark::Color(color) => {
-                self.out.push_str(&format!("{{color:{color}}}"));
-                self.nested(inner, content);
-                self.out.push_str("{color}");
-            }
-            Mark::Code => {
-                self.out.push_str("{{");
-                self.nested(inner, content);
-                self.out.push_str("}}");
-            }
-            phrase => {
-                let c = PHRASES.iter().find(|(_, known)| known == phrase).map_or('*', |(c, _)| *c);
-                let start = self.out.len();
-                self.out.push(c);
-                self.nested(inner, content);
-                // A URL would take the closing mark for a part of itself.
-                let has_url = self.out.get(start..).is_some_and(|text| text.contains("://"));
-                if apart && !has_url {
-                    self.out.push(c);
-                } else {
-                    let text = self.out.split_off(start + c.len_utf8());
-                    self.out.truncate(start);
-                    self.out.push_str(&format!("{{{c}}}{text}{{{c}}}"));
-                }
-            }
+        };
+        let start = self.out.len();
+        self.out.push_str(&open);
+        self.nested(inner, content);
+        let text = self.out.split_off(start + open.len());
+        self.out.truncate(start);
+        // A URL would take the closing mark for a part of itself.
+        let bare = apart && !text.contains("://");
+        // No mark may open before a space, and none can close after it.
+        let core = text.trim_matches(' ');
+        let leads = text.starts_with(' ');
+        self.out.push_str(if leads { " " } else { "" });
+        match phrase {
+            _ if core.is_empty() => return,
+            Some(c) if !bare => self.out.push_str(&format!("{{{c}}}{core}{{{c}}}")),
+            _ => self.out.push_str(&format!("{open}{core}{close}")),
         }
+        self.out.push_str(if text.ends_with(' ') { " " } else { "" });
     }
 
     fn inline(&mut self, inline: &Inline) {
