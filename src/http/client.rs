@@ -253,11 +253,12 @@ impl Sending<'_> {
                 (event, String::new())
             }
         };
-        let attempt = if matches!(event, Event::Answered { status: StatusCode::TOO_MANY_REQUESTS, .. }) {
-            self.throttles
-        } else {
-            self.failures
-        };
+        let busy = matches!(
+            event,
+            Event::Answered { status: StatusCode::TOO_MANY_REQUESTS, .. }
+                | Event::Answered { verdict: Verdict::Throttled { .. }, .. }
+        );
+        let attempt = if busy { self.throttles } else { self.failures };
         let decision = retry::decide(event, self.request.safety, attempt);
         tracing::debug!(
             system = shared.system,

@@ -1,8 +1,10 @@
 //! What is asked and what is answered.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::DateTime;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use serde::Serialize;
@@ -160,6 +162,12 @@ impl Reply {
     /// Returns a header's text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|v| v.to_str().ok())
+    }
+
+    /// Measures the time until an RFC 3339 date in the answer, by the server's own
+    /// clock; zero if it is past, `None` where the answer has no date.
+    pub fn time_until(&self, date: &str) -> Option<Duration> {
+        super::retry::until(DateTime::parse_from_rfc3339(date).ok()?.to_utc(), &self.headers)
     }
 
     /// Tells whether the body is a page for people.

@@ -247,3 +247,168 @@ pub(super) fn until(instant: DateTime<Utc>, headers: &HeaderMap) -> Option<Durat
     let now = DateTime::parse_from_rfc2822(headers.get(DATE)?.to_str().ok()?).ok()?.to_utc();
     Some((instant - now).to_std().unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use Safety::{Idempotent, Safe, Unsafe};
+
+    use super::*;
+
+    const BACKOFF: Wait = Wait::Jitter(BACKOFF_FIRST);
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap())).collect()
+    }
+
+    fn answered(status: u16, safety: Safety) -> Decision {
+        with(status, &[], false, safety)
+    }
+
+    fn with(status: u16, pairs: &[(&'static str, &str)], html: bool, safety: Safety) -> Decision {
+        let headers = headers(pairs);
+        let status = StatusCode::from_u16(status).unwrap();
+        decide(Event::Answered { status, headers: &headers, html, verdict: Verdict::Accept }, safety, 0)
+    }
+
+    fn judged(verdict: Verdict, safety: Safety) -> Decision {
+        let headers = HeaderMap::new();
+        decide(Event::Answered { status: StatusCode::OK, headers: &headers, html: false, verdict }, safety, 0)
+    }
+
+    fn wait(decision: Decision) -> Option<Wait> {
+        match decision {
+            Decision::Retry { wait, .. } => Some(wait),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn connection_that_was_refused_is_tried_again_whatever_the_request() {
+        for safety in [Safe, Idempotent, Unsafe] {
+            let want = retry(BACKOFF, "no connection", ErrorKind::Unreachable, false);
+            assert_eq!(decide(Event::NotConnected, safety, 0), want);
+        }
+    }
+
+    #[test]
+    fn lost_answer_is_asked_for_again_only_where_that_is_safe() {
+        let status = StatusCode::OK;
+        for (event, kind) in [
+            (Event::TimedOut, ErrorKind::Timeout),
+            (Event::Lost, ErrorKind::Unreachable),
+            (Event::Cut { status }, ErrorKind::Cut),
+        ] {
+            assert!(wait(decide(event, Safe, 0)).is_some());
+            assert!(matches!(
+                decide(event, Idempotent, 0),
+                Decision::Retry { last: Last::Fail { may_have_happened: true, .. }, .. }
+            ));
+            assert_eq!(decide(event, Unsafe, 0), Decision::Fail { kind, may_have_happened: true });
+        }
+    }
+
+    #[test]
+    fn refusal_cut_short_proves_that_nothing_happened() {
+        let event = Event::Cut { status: StatusCode::BAD_REQUEST };
+        assert_eq!(decide(event, Unsafe, 0), retry(BACKOFF, "answer cut", ErrorKind::Cut, false));
+    }
+
+    #[test]
+    fn refusals_belong_to_the_connector() {
+        for status in [400, 403, 404, 405, 409, 410, 412, 413, 422, 428] {
+            assert_eq!(answered(status, Unsafe), Decision::Accept { slow: None }, "{status}");
+        }
+    }
+
+    #[test]
+    fn locked_row_is_retried_and_then_given_to_the_connector() {
+        let want = Decision::Retry { wait: BACKOFF, reason: "locked", last: Last::Accept };
+        assert_eq!(answered(423, Unsafe), want);
+    }
+
+    #[test]
+    fn timeout_of_the_server_is_uncertain_for_a_create() {
+        assert!(wait(answered(408, Safe)).is_some());
+        let want = Decision::Fail { kind: ErrorKind::Timeout, may_have_happened: true };
+        assert_eq!(answered(408, Unsafe), want);
+    }
+
+    #[test]
+    fn too_early_is_retried_whatever_the_request() {
+        assert_eq!(wait(answered(425, Unsafe)), Some(BACKOFF));
+    }
+
+    #[test]
+    fn throttling_waits_as_long_as_the_server_says() {
+        let date = ("date", "Fri, 01 May 2026 12:00:00 GMT");
+        let at = |v: &str| wait(with(429, &[("retry-after", v), date], true, Unsafe));
+        assert_eq!(at("7"), Some(Wait::Server(Duration::from_secs(7))));
+        assert_eq!(at("0.5"), Some(Wait::Server(Duration::from_millis(500))));
+        assert_eq!(at("Fri, 01 May 2026 12:00:12 GMT"), Some(Wait::Server(Duration::from_secs(12))));
+        assert_eq!(at("0"), Some(Wait::Throttle(THROTTLE_FIRST)));
+        assert_eq!(at("-3"), Some(Wait::Throttle(THROTTLE_FIRST)));
+        assert_eq!(at("soon"), Some(Wait::Throttle(THROTTLE_FIRST)));
+        assert_eq!(wait(answered(429, Unsafe)), Some(Wait::Throttle(THROTTLE_FIRST)));
+    }
+
+    #[test]
+    fn wait_beyond_the_limit_ends_the_request() {
+        let got = with(429, &[("retry-after", "86400")], false, Safe);
+        assert_eq!(got, Decision::Fail { kind: ErrorKind::Throttled, may_have_happened: false });
+    }
+
+    #[test]
+    fn failures_of_the_server_are_retried_only_where_that_is_safe() {
+        for status in [500, 502, 503, 504, 520, 522] {
+            assert_eq!(wait(answered(status, Safe)), Some(BACKOFF), "{status}");
+            assert_eq!(wait(answered(status, Idempotent)), Some(BACKOFF), "{status}");
+            let want = Decision::Fail { kind: ErrorKind::Unavailable, may_have_happened: true };
+            assert_eq!(answered(status, Unsafe), want, "{status}");
+        }
+    }
+
+    #[test]
+    fn deliberate_unavailability_is_retried_even_for_a_create() {
+        let got = wait(with(503, &[("retry-after", "5")], true, Unsafe));
+        assert_eq!(got, Some(Wait::Server(Duration::from_secs(5))));
+    }
+
+    #[test]
+    fn what_the_server_cannot_do_is_not_asked_twice() {
+        let want = Decision::Fail { kind: ErrorKind::Unavailable, may_have_happened: false };
+        assert_eq!(answered(501, Safe), want);
+    }
+
+    #[test]
+    fn sign_in_page_is_no_answer() {
+        assert_eq!(with(203, &[], true, Safe), Decision::SignIn);
+        assert_eq!(with(203, &[], false, Safe), Decision::Accept { slow: None });
+        assert_eq!(answered(401, Unsafe), Decision::SignIn);
+        assert_eq!(answered(302, Safe), Decision::Redirect);
+    }
+
+    #[test]
+    fn success_can_ask_for_a_slower_pace() {
+        let want = Decision::Accept { slow: Some(Duration::from_secs(3)) };
+        assert_eq!(with(200, &[("retry-after", "3")], false, Unsafe), want);
+    }
+
+    #[test]
+    fn errors_inside_a_success_are_judged_by_the_connector() {
+        let throttled = Verdict::Throttled { wait: Some(Duration::from_secs(9)) };
+        assert_eq!(wait(judged(throttled, Unsafe)), Some(Wait::Server(Duration::from_secs(9))));
+        assert_eq!(wait(judged(Verdict::NotDone, Unsafe)), Some(BACKOFF));
+        assert_eq!(wait(judged(Verdict::Failed, Safe)), Some(BACKOFF));
+        let lost = Decision::Fail { kind: ErrorKind::Unavailable, may_have_happened: true };
+        assert_eq!(judged(Verdict::Failed, Unsafe), lost);
+        assert_eq!(judged(Verdict::SignIn, Unsafe), Decision::SignIn);
+    }
+
+    #[test]
+    fn backoff_doubles_up_to_its_limit() {
+        let at = |n| doubled(BACKOFF_FIRST, n, BACKOFF_MAX);
+        assert_eq!(at(0), BACKOFF_FIRST);
+        assert_eq!(at(3), BACKOFF_FIRST * 8);
+        assert_eq!(at(u32::MAX), BACKOFF_MAX);
+    }
+}
