@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
 
-use crate::model::{Artifact, FieldSpec, Identity, Native, Notation, RelationshipSpec, TableSpec};
+use crate::model::{
+    Artifact, Cardinality, FieldSpec, Identity, Native, Notation, RelationshipSpec, TableSpec,
+};
 
 /// Jira's limit of a summary.
 const SUMMARY_MAX: usize = 255;
@@ -197,12 +199,16 @@ fn issue_fields() -> Vec<FieldSpec> {
     ]
 }
 
-fn relationship(name: &'static str, target: &'static str) -> RelationshipSpec {
-    RelationshipSpec { name, target, required: false, writable: true }
+fn many(name: &'static str, target: &'static str) -> RelationshipSpec {
+    RelationshipSpec { name, target, cardinality: Cardinality::Many, required: false, writable: true }
+}
+
+fn one(name: &'static str, target: &'static str) -> RelationshipSpec {
+    RelationshipSpec { cardinality: Cardinality::One, ..many(name, target) }
 }
 
 fn required(name: &'static str, target: &'static str) -> RelationshipSpec {
-    RelationshipSpec { name, target, required: true, writable: false }
+    RelationshipSpec { required: true, writable: false, ..one(name, target) }
 }
 
 /// Describes the artifacts.
@@ -217,19 +223,19 @@ pub(super) fn artifacts() -> Vec<Artifact> {
         holds_slots: false,
         lives_in_slot: false,
     };
-    let mut test = issue("Test", "case", "tests", vec![relationship("Parent Link", "Epic")]);
+    let mut test = issue("Test", "case", "tests", vec![one("Parent Link", "Epic")]);
     test.fields.extend([
         FieldSpec { notation: Some(Notation::Wiki), length_max: Some(STEP_TEXT_MAX), ..field("Steps") },
         read_only("Test Type"),
         read_only("Folder"),
     ]);
     let mut execution =
-        issue("Test Execution", "run", "test_executions", vec![relationship("Test Plan", "Test Plan")]);
+        issue("Test Execution", "run", "test_executions", vec![many("Test Plan", "Test Plan")]);
     execution.fields.push(read_only("Test Environments"));
     execution.holds_slots = true;
-    let sets = vec![relationship("tests", "Test"), relationship("relates to (in)", "Test Plan")];
+    let sets = vec![many("tests", "Test"), many("relates to (in)", "Test Plan")];
     vec![
-        issue("Test Plan", "plan", "test_plans", vec![relationship("tests", "Test")]),
+        issue("Test Plan", "plan", "test_plans", vec![many("tests", "Test")]),
         issue("Test Set", "container", "test_sets", sets),
         test,
         execution,

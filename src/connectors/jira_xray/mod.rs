@@ -26,6 +26,8 @@ mod relate;
 mod results;
 mod rows;
 mod runs;
+#[cfg(test)]
+mod sql_tests;
 mod steps;
 mod update;
 mod values;

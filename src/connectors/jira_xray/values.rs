@@ -117,17 +117,16 @@ pub(super) fn to_json(field: &FieldDef, value: &WriteValue, form: Form) -> Resul
 
 fn formatted(adf: &str, form: Form) -> Result<Value, String> {
     match form {
-        Form::Wiki => Ok(text::render(Notation::Wiki, &text::parse(Notation::Adf, adf)).into()),
+        Form::Wiki => Ok(text::convert(Notation::Adf, Notation::Wiki, adf).text.into()),
         Form::Document => serde_json::from_str(adf).map_err(|e| format!("not a document: {e}")),
     }
 }
 
 /// Makes formatted text of plain text.
 fn document(text: &str, form: Form) -> Result<Value, String> {
-    let tree = text::parse(Notation::Plain, text);
     match form {
-        Form::Wiki => Ok(text::render(Notation::Wiki, &tree).into()),
-        Form::Document => formatted(&text::render(Notation::Adf, &tree), form),
+        Form::Wiki => Ok(text::convert(Notation::Plain, Notation::Wiki, text).text.into()),
+        Form::Document => formatted(&text::convert(Notation::Plain, Notation::Adf, text).text, form),
     }
 }
 
