@@ -117,20 +117,21 @@ impl Read for List {
     }
 }
 
-/// A map with keys of the administrator's choice, in the order of the file.
+/// A map with keys of the administrator's choice, in the order of the file; and
+/// the keys whose values were dropped for a slip, so that they are not called unknown.
 #[derive(Debug)]
-pub(super) struct Entries<T>(pub(super) Vec<(Word, T)>);
+pub(super) struct Entries<T>(pub(super) Vec<(Word, T)>, pub(super) Vec<String>);
 
 impl<T> Default for Entries<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self(Vec::new(), Vec::new())
     }
 }
 
 impl<T> Entries<T> {
-    /// Lists the keys.
+    /// Lists the keys, dropped ones too.
     pub(super) fn keys(&self) -> Vec<&str> {
-        self.0.iter().map(|(key, _)| key.text.as_str()).collect()
+        self.0.iter().map(|(key, _)| &key.text).chain(&self.1).map(String::as_str).collect()
     }
 }
 
@@ -140,9 +141,14 @@ impl<T: Read> Read for Entries<T> {
             reader.wrong_kind(node, path, "a map");
             return None;
         };
-        let entry =
-            |(key, node): &(Word, Node)| Some((key.clone(), T::read(node, &join(path, &key.text), reader)?));
-        Some(Entries(entries.iter().filter_map(entry).collect()))
+        let mut read = Entries::default();
+        for (key, node) in entries {
+            match T::read(node, &join(path, &key.text), reader) {
+                Some(value) => read.0.push((key.clone(), value)),
+                None => read.1.push(key.text.clone()),
+            }
+        }
+        Some(read)
     }
 }
 

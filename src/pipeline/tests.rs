@@ -269,7 +269,19 @@ fn problem_shows_the_line_and_the_nearest_word() {
         .with_width(100)
         .render_report(&mut out, &problems.0[0])
         .expect("a report");
-    insta::assert_snapshot!(out, @"");
+    insta::assert_snapshot!(out, @r#"
+     × collections.ado.test-plans.fields.State: unknown field of the model `Statsu`
+       ╭─[ado-xray.yaml:95:13]
+    94 │       State:
+    95 │         to: Statsu
+       ·             ───┬──
+       ·                ╰── here
+    96 │         read:  { Active: In Progress, Inactive: Done }
+       ╰────
+     help: did you mean `Status`? Expected one of `Summary`, `Description`, `Formatted ID`, `Status`,
+           `Created`, `Modified`, `URL`, `Xray ID`, `Xray URL`, `Azure DevOps ID`, `Azure DevOps
+           URL`, `Result Status`, `Comment`, `Started`, `Completed`, `Duration` and 1 more
+    "#);
 }
 
 #[test]
@@ -280,52 +292,93 @@ fn all_problems_are_told_at_once() {
         .replacen("rate: 300/5min", "rate: quickly", 1)
         .replacen("Title: Summary", "Title: Sumary", 1);
     let problems = read(text.as_bytes()).expect_err("four slips").0;
-    insta::assert_snapshot!(problems.iter().map(line).collect::<Vec<_>>().join("\n"), @"");
+    insta::assert_snapshot!(problems.iter().map(line).collect::<Vec<_>>().join("\n"), @r#"
+    29:11 repositories.xray.rate: `quickly` is no rate | requests per time, such as `300/5min`, `10/s`, `5000/h`
+    90:15 collections.ado.test-plans.artifact: unknown artifact `Test Plam` | one of `Test Plan`, `Test Suite`, `Test Case`, `Test Run`, `Test Result` [nearest: Test Plan]
+    92:14 collections.ado.test-plans.fields.Title: unknown field of the model `Sumary` | one of `Summary`, `Description`, `Formatted ID`, `Status`, `Created`, `Modified`, `URL`, `Xray ID`, `Xray URL`, `Azure DevOps ID`, `Azure DevOps URL`, `Result Status`, `Comment`, `Started`, `Completed`, `Duration` and 1 more [nearest: Summary]
+    329:15 integrations.test-plans.conflict: unknown word `rigth` | one of `left`, `right`, `newest`, `hold` [nearest: right]
+    "#);
 }
 
 #[test]
 fn slips_of_keys_and_names_are_told() {
-    insta::assert_snapshot!(slip("deployment: cloud", "deploymint: cloud"), @"");
-    insta::assert_snapshot!(slip("system: jira-xray", "system: jira-xrya"), @"");
-    insta::assert_snapshot!(slip("deployment: cloud", "deployment: clud"), @"");
-    insta::assert_snapshot!(slip("  ado.test-suites:", "  adoo.test-suites:"), @"");
-    insta::assert_snapshot!(slip("Title: Summary", "Titel: Summary"), @"");
-    insta::assert_snapshot!(slip("Test Case: Children", "Test Case: Summary"), @"");
-    insta::assert_snapshot!(slip("constant_by_project: iteration", "constant_by_project: iterations"), @"");
-    insta::assert_snapshot!(slip("Description: Description", "Description: Summary"), @"");
-    insta::assert_snapshot!(slip("pipeline: ado-xray", "pipeline: ado-xray\npipeline: b"), @"");
+    insta::assert_snapshot!(slip("deployment: cloud", "deploymint: cloud"), @"20:5 repositories.xray.deploymint: unknown key `deploymint` | one of `system`, `deployment`, `url`, `xray_url`, `auth`, `projects`, `rate`, `timezone`, `ca_file`, `proxy`, `allow_http`, `domain`, `shared_space`, `workspace`, `suite` [nearest: deployment]");
+    insta::assert_snapshot!(slip("system: jira-xray", "system: jira-xrya"), @"19:13 repositories.xray.system: unknown system `jira-xrya` | one of `azure-devops`, `jira-xray` [nearest: jira-xray]");
+    insta::assert_snapshot!(slip("deployment: cloud", "deployment: clud"), @"20:17 repositories.xray.deployment: unknown deployment `clud` | one of `cloud`, `data-center` [nearest: cloud]");
+    insta::assert_snapshot!(slip("  ado.test-suites:", "  adoo.test-suites:"), @r#"
+    108:3 collections.adoo.test-suites: unknown repository `adoo` | one of `ado`, `xray` [nearest: ado]
+    334:11 integrations.test-suites.flow: unknown collection `ado.test-suites` | one of `ado.test-plans`, `adoo.test-suites`, `ado.test-cases`, `ado.test-runs`, `ado.test-results`, `xray.test-plans`, `xray.test-sets`, `xray.tests`, `xray.test-executions`, `xray.test-runs` [nearest: adoo.test-suites]
+    "#);
+    insta::assert_snapshot!(slip("Title: Summary", "Titel: Summary"), @"warning 92:7 collections.ado.test-plans.fields.Titel: `Titel` is taken for a custom field | perhaps `Title`");
+    insta::assert_snapshot!(slip("Test Case: Children", "Test Case: Summary"), @"105:18 collections.ado.test-plans.relationships.Test Case: `Summary` is a plain field of the model | this mapping under `fields`");
+    insta::assert_snapshot!(slip("constant_by_project: iteration", "constant_by_project: iterations"), @"102:46 collections.ado.test-plans.fields.Iteration Path: unknown attribute (of the row of `projects` in line 33) `iterations` | one of `area`, `iteration`, `parent`, `plan` [nearest: iteration]");
+    insta::assert_snapshot!(slip("Description: Description", "Description: Summary"), @"93:7 collections.ado.test-plans.fields.Description: `Summary` is mapped to `Title` already, in line 92 | each field of the model once per collection");
+    insta::assert_snapshot!(slip("pipeline: ado-xray", "pipeline: ado-xray\npipeline: b"), @"10:1 pipeline: `pipeline` stands here again, first in line 9 | each key once");
 }
 
 #[test]
 fn slips_of_values_and_workflows_are_told() {
-    insta::assert_snapshot!(slip("Inactive: Done }", "Inactive: Don }"), @"");
-    insta::assert_snapshot!(slip("Done: [Inactive] }", "Dome: [Inactive] }"), @"");
-    insta::assert_snapshot!(slip("Done: [Inactive] }", "Done: [Inactve] }"), @"");
-    insta::assert_snapshot!(slip("to: Resolved }", "to: Resolvd }"), @"");
-    insta::assert_snapshot!(slip("Passed: [Passed, Warning]", "Passed: [Passed]"), @"");
-    insta::assert_snapshot!(slip("Description: Description", "Description: { to: Description, read: { a: b } }"), @"");
+    insta::assert_snapshot!(slip("Inactive: Done }", "Inactive: Don }"), @"96:49 collections.ado.test-plans.fields.State.read.Inactive: unknown value of the model `Don` | one of `New`, `To Do`, `In Progress`, `Done` [nearest: Done]");
+    insta::assert_snapshot!(slip("Done: [Inactive] }", "Dome: [Inactive] }"), @r#"
+    94:7 collections.ado.test-plans.fields.State.write: nothing says how to write `Done` | native values for every value of the model
+    97:73 collections.ado.test-plans.fields.State.write.Dome: unknown value of the model `Dome` | one of `New`, `To Do`, `In Progress`, `Done` [nearest: Done]
+    "#);
+    insta::assert_snapshot!(slip("Done: [Inactive] }", "Done: [Inactve] }"), @r#"
+    warning 97:73 collections.ado.test-plans.fields.State.write.Done: `Inactive` reads as `Done`, which does not accept `Inactive` | `Inactive` among the native values of `Done`
+    97:80 collections.ado.test-plans.fields.State.write.Done: unknown native value `Inactve` | one of `Active`, `Inactive` [nearest: Inactive]
+    "#);
+    insta::assert_snapshot!(slip("to: Resolved }", "to: Resolvd }"), @r#"
+    229:62 collections.xray.test-plans.transitions[1].to: unknown status `Resolvd` | one of `New`, `In Progress`, `Resolved`, `Closed`, `Reopened` [nearest: Resolved]
+    273:18 collections.xray.tests.transitions[1].to: unknown status `Resolvd` | one of `New`, `In Progress`, `Resolved`, `Closed`, `Reopened` [nearest: Resolved]
+    "#);
+    insta::assert_snapshot!(slip("Passed: [Passed, Warning]", "Passed: [Passed]"), @"warning 155:7 collections.ado.test-results.fields.Outcome: `Warning` may be written to `xray.test-runs` as `PASSED`, which comes back as `Passed` | `Warning` among the native values of `Passed`, or the value would not rest");
+    insta::assert_snapshot!(slip("Description: Description", "Description: { to: Description, read: { a: b } }"), @"93:20 collections.ado.test-plans.fields.Description: value maps for `Description`, which is no single-select field | `type: single-select` in the model");
 }
 
 #[test]
 fn slips_of_integrations_are_told() {
-    insta::assert_snapshot!(slip("ado.test-cases <> xray.tests", "ado.test-cases <> xray.test"), @"");
-    insta::assert_snapshot!(slip("ado.test-cases <> xray.tests", "ado.test-cases = xray.tests"), @"");
-    insta::assert_snapshot!(slip("ado.test-cases <> xray.tests", "ado.test-cases"), @"");
-    insta::assert_snapshot!(slip("ado.test-suites <> xray.test-sets", "ado.test-plans <> xray.test-sets"), @"");
-    insta::assert_snapshot!(slip("flow: ado.test-cases <> xray.tests", "flow: ado.test-cases <> ado.test-runs"), @"");
-    insta::assert_snapshot!(slip("match: [Azure DevOps ID]", "match: [Xray ID]"), @"");
-    insta::assert_snapshot!(slip("Parent Test Case: Test Coverage", "Parent Test Run: Test Coverage"), @"");
-    insta::assert_snapshot!(slip("      tests: Children\n    # Jira", "      Parent Link: Children\n    # Jira"), @"");
-    insta::assert_snapshot!(slip("deletions: report", "deletions: { policy: mark, field: Status, value: Gone }"), @"");
-    insta::assert_snapshot!(slip("flow: ado.test-results <> xray.test-runs", "flow: ado.test-results -> xray.test-runs\n    create: right #"), @"");
+    insta::assert_snapshot!(slip("ado.test-cases <> xray.tests", "ado.test-cases <> xray.test"), @"341:11 integrations.test-cases.flow: unknown collection `xray.test` | one of `ado.test-plans`, `ado.test-suites`, `ado.test-cases`, `ado.test-runs`, `ado.test-results`, `xray.test-plans`, `xray.test-sets`, `xray.tests`, `xray.test-executions`, `xray.test-runs` [nearest: xray.tests]");
+    insta::assert_snapshot!(slip("ado.test-cases <> xray.tests", "ado.test-cases = xray.tests"), @"341:11 integrations.test-cases.flow: unknown arrow `=` | one of `<>`, `->`, `<-`");
+    insta::assert_snapshot!(slip("ado.test-cases <> xray.tests", "ado.test-cases"), @"341:11 integrations.test-cases.flow: `ado.test-cases` is no flow | two collections with `<>`, `->` or `<-` between them");
+    insta::assert_snapshot!(slip("ado.test-suites <> xray.test-sets", "ado.test-plans <> xray.test-sets"), @"334:11 integrations.test-suites.flow: `ado.test-plans` takes part in `test-plans` already | each artifact in one integration; filters that differ tell collections apart");
+    insta::assert_snapshot!(slip("flow: ado.test-cases <> xray.tests", "flow: ado.test-cases <> ado.test-runs"), @r#"
+    105:7 collections.ado.test-plans.relationships.Test Case: `Children` ends in Test Case here and in Test in `xray.test-plans`, and no integration pairs those two | relationships that end in the two sides of one integration, or `via`
+    123:7 collections.ado.test-suites.relationships.Test Cases: `Children` ends in Test Case here and in Test in `xray.test-sets`, and no integration pairs those two | relationships that end in the two sides of one integration, or `via`
+    198:7 collections.ado.test-results.relationships.Parent Test Case: `Test Coverage` ends in Test Case here and in Test in `xray.test-runs`, and no integration pairs those two | relationships that end in the two sides of one integration, or `via`
+    341:11 integrations.test-cases.flow: both collections are of `ado` | collections of two repositories
+    345:30 integrations.test-cases.match: `Xray ID` is not mapped in `ado.test-runs` | a field that both collections map
+    348:11 integrations.test-runs.flow: `ado.test-runs` takes part in `test-cases` already | each artifact in one integration; filters that differ tell collections apart
+    "#);
+    insta::assert_snapshot!(slip("match: [Azure DevOps ID]", "match: [Xray ID]"), @r#"
+    352:13 integrations.test-runs.match: `Xray ID` is not mapped in `ado.test-runs` | a field that both collections map
+    352:13 integrations.test-runs.match: `Xray ID` is not mapped in `xray.test-executions` | a field that both collections map
+    "#);
+    insta::assert_snapshot!(slip("Parent Test Case: Test Coverage", "Parent Test Run: Test Coverage"), @r#"
+    151:3 collections.ado.test-results.relationships: `Parent Test Case` must be named when one is created | `Parent Test Case` under `relationships`, mapped or constant
+    198:7 collections.ado.test-results.relationships.Parent Test Run: `Parent Test Run` stands here again, first in line 197 | each key once
+    "#);
+    insta::assert_snapshot!(slip("Parent Test Plan: Parents\n      Test Cases: Children", "Parent Test Plan: Children\n      Test Cases: Parents"), @r#"
+    122:7 collections.ado.test-suites.relationships.Parent Test Plan: `Children` ends in Test Plan here and in Test in `xray.test-sets`, and no integration pairs those two | relationships that end in the two sides of one integration, or `via`
+    123:7 collections.ado.test-suites.relationships.Test Cases: `Parents` ends in Test Case here and in Test Plan in `xray.test-sets`, and no integration pairs those two | relationships that end in the two sides of one integration, or `via`
+    "#);
+    insta::assert_snapshot!(slip("deletions: report", "deletions: { policy: mark, field: Status, value: Gone }"), @"330:54 integrations.test-plans.deletions.value: unknown value of the model `Gone` | one of `New`, `To Do`, `In Progress`, `Done` [nearest: Done]");
+    let one_way = "flow: ado.test-results -> xray.test-runs\n    create: right\n    conflict: right";
+    let both = "flow: ado.test-results <> xray.test-runs      # a result is known by its run and its case, so nothing to match\n    create: both\n    conflict: right";
+    insta::assert_snapshot!(slip(both, one_way), @r#"
+    warning 154:7 collections.ado.test-results.fields.Configuration: nothing is ever written to `Configuration` | an integration that creates artifacts here, or no constant
+    warning 201:7 collections.ado.test-results.relationships.Parent Test Plan: nothing is ever written to `Parent Test Plan` | an integration that creates artifacts here, or no constant
+    "#);
 }
 
 #[test]
 fn slips_of_addresses_and_references_are_told() {
-    insta::assert_snapshot!(slip("url: ${ADO_URL}", "url: http://ado.example"), @"");
-    insta::assert_snapshot!(slip("url: ${ADO_URL}", "url: ${ADO_URLL}"), @"");
-    insta::assert_snapshot!(slip("url: ${ADO_URL}", "url: contoso"), @"");
-    insta::assert_snapshot!(slip("token: ${JIRA_TOKEN}", "tokem: ${JIRA_TOKEN}"), @"");
+    insta::assert_snapshot!(slip("url: ${ADO_URL}", "url: http://ado.example"), @"15:10 repositories.ado.url: `http://` would send the credentials in the clear | `https://`, or `allow_http: true`");
+    insta::assert_snapshot!(slip("url: ${ADO_URL}", "url: ${ADO_URLL}"), @"15:10 repositories.ado.url: environment variable `ADO_URLL` is not set | a reference `${NAME}` to a variable that is set");
+    insta::assert_snapshot!(slip("url: ${ADO_URL}", "url: contoso"), @"15:10 repositories.ado.url: this is no address | an address such as `https://example.com`");
+    insta::assert_snapshot!(slip("token: ${JIRA_TOKEN}", "tokem: ${JIRA_TOKEN}"), @r#"
+    18:3 repositories.xray.auth: `token` is missing | `token: ${NAME}`
+    25:7 repositories.xray.auth.tokem: unknown key `tokem` | one of `email`, `token`, `client_id`, `client_secret` [nearest: token]
+    "#);
     assert!(changed("url: ${ADO_URL}", "url: http://ado.example\n    allow_http: true").is_ok());
 }
 
@@ -346,14 +399,14 @@ fn secret_in_the_file_is_refused_and_never_quoted() {
         }
         assert!(!out.contains("hunter2"), "{to}: {out}");
     }
-    insta::assert_snapshot!(slip(r#"pat: "${ADO_PAT}""#, "pat: hunter2"), @"");
+    insta::assert_snapshot!(slip(r#"pat: "${ADO_PAT}""#, "pat: hunter2"), @"16:18 repositories.ado.auth.pat: a secret stands in the file itself | a reference: `${NAME}` or `file:PATH`");
 }
 
 #[test]
 fn broken_yaml_is_told_with_its_line() {
-    insta::assert_snapshot!(slip("projects: [ \"${ADO_PROJECT}\" ]", "projects: [ \"${ADO_PROJECT}\""), @"");
-    insta::assert_snapshot!(read(b"").expect_err("nothing").0.iter().map(line).collect::<String>(), @"");
-    insta::assert_snapshot!(read(b"a: \xff").expect_err("bytes").0.iter().map(line).collect::<String>(), @"");
+    insta::assert_snapshot!(slip("projects: [ \"${ADO_PROJECT}\" ]", "projects: [ \"${ADO_PROJECT}\""), @"18:7 illegal placement of ':' indicator | a YAML document");
+    insta::assert_snapshot!(read(b"").expect_err("nothing").0.iter().map(line).collect::<String>(), @"1:1 nothing stands here | a map with one of `pipeline`, `description`, `repositories`, `projects`, `model`, `collections`, `integrations`");
+    insta::assert_snapshot!(read(b"a: \xff").expect_err("bytes").0.iter().map(line).collect::<String>(), @"1:1 byte 3 is not UTF-8 | a pipeline file");
     assert!(read("[".repeat(10_000).as_bytes()).is_err());
 }
 

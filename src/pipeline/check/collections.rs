@@ -78,6 +78,7 @@ impl<'r> Check<'_, 'r, '_> {
         let offered = self.systems.get(repository).and_then(|system| self.catalog.systems.get(system));
         if let (None, Some(all)) = (found, offered) {
             let names: Vec<_> = all.iter().map(|a| a.name).collect();
+            self.incomplete = true;
             self.reader.unknown(word.at, &join(path, "artifact"), "artifact", &word.text, &names);
         }
         found

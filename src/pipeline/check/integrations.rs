@@ -23,12 +23,20 @@ impl Check<'_, '_, '_> {
                 pipeline.integrations.push(integration);
             }
         }
+        if self.incomplete || pipeline.integrations.len() < entries.keys().len() {
+            return;
+        }
         for integration in &pipeline.integrations {
             self.relationships_meet(pipeline, integration);
-            self.values_come_back(pipeline, integration);
             self.required_named(pipeline, integration);
         }
-        self.constants_are_written(pipeline);
+        // What is only probably wrong is judged once all else is right.
+        if !self.reader.has_errors() {
+            for integration in &pipeline.integrations {
+                self.values_come_back(pipeline, integration);
+            }
+            self.constants_are_written(pipeline);
+        }
     }
 
     fn integration(&mut self, name: &Word, typed: &Typed, pipeline: &Pipeline) -> Option<Integration> {

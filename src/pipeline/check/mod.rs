@@ -83,9 +83,7 @@ fn text(bytes: &[u8]) -> Result<&str, String> {
 /// Keeps values that may be secrets out of messages; references may be shown.
 fn redact(node: &Node, secret: bool, reader: &mut Reader<'_>) {
     match &node.value {
-        Value::Scalar(text) if secret && !text.starts_with("file:") && !text.starts_with("${") => {
-            reader.redact(node.at);
-        }
+        Value::Scalar(text) if secret && !may_be_shown(text) => reader.redact(node.at),
         Value::List(items) => items.iter().for_each(|item| redact(item, secret, reader)),
         Value::Map(entries) => {
             for (key, value) in entries {
@@ -96,6 +94,11 @@ fn redact(node: &Node, secret: bool, reader: &mut Reader<'_>) {
         }
         _ => {}
     }
+}
+
+/// Tells whether a credential is only referred to; the default of a reference is no reference.
+fn may_be_shown(text: &str) -> bool {
+    text.starts_with("file:") || (text.starts_with("${") && !text.contains(":-"))
 }
 
 /// What the parts of the check share.
@@ -110,6 +113,9 @@ struct Check<'c, 'r, 's> {
     rows: Vec<ProjectRow>,
     /// Where a key path stands, for findings that concern two places.
     places: BTreeMap<String, At>,
+    /// Whether an artifact or an integration is not known for a slip of its own,
+    /// so that what relates collections to each other cannot be judged.
+    incomplete: bool,
 }
 
 struct Names {
@@ -136,6 +142,7 @@ impl<'c, 'r, 's> Check<'c, 'r, 's> {
             fields: Vec::new(),
             rows: Vec::new(),
             places: BTreeMap::new(),
+            incomplete: !(file.repositories.1.is_empty() && file.collections.1.is_empty()),
         }
     }
 

@@ -153,7 +153,8 @@ impl<'r> Check<'_, 'r, '_> {
         let Some(best) = all.iter().filter(fits).max_by_key(score) else {
             if let Some(word) = deployment {
                 let known: Vec<_> = all.iter().filter_map(|s| s.deployment).collect();
-                self.reader.unknown(word.at, path, "deployment", &word.text, &known);
+                let path = path.replace(".auth", ".deployment");
+                self.reader.unknown(word.at, &path, "deployment", &word.text, &known);
             }
             return None;
         };

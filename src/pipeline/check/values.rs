@@ -71,9 +71,9 @@ impl Check<'_, '_, '_> {
     fn read_map(&mut self, path: &str, entries: &Entries<Text>, model: &[String]) -> Vec<(String, String)> {
         let mut map = Vec::new();
         for (native, Text(value)) in &entries.0 {
-            if model.contains(&value.text) {
-                map.push((native.text.clone(), value.text.clone()));
-            } else {
+            // A wrong value is kept, so that `write` is not blamed for naming its native.
+            map.push((native.text.clone(), value.text.clone()));
+            if !model.contains(&value.text) {
                 let path = join(path, &native.text);
                 self.reader.unknown(value.at, &path, "value of the model", &value.text, &strs(model));
             }
@@ -119,7 +119,7 @@ impl Check<'_, '_, '_> {
             for Word { text, at } in natives {
                 if mapping.to_model(text).is_none() {
                     let path = join(&join(path, "write"), &value.text);
-                    self.reader.unknown(*at, &path, "native value (`read` does not list it)", text, &known);
+                    self.reader.unknown(*at, &path, "native value", text, &known);
                 }
             }
         }
