@@ -177,7 +177,7 @@ typed! {
         constant: Option<Text>,
         /// The attribute of the `projects` rows that holds the value to write.
         constant_by_project: Option<Text>,
-        /// Which updates may cross, seen from this collection.
+        /// Which ways values may cross, seen from this collection; `out` and `none` are never written, not even at creation.
         flow: Option<ThroughWord>,
         /// When it is written. Constants: `on-create` unless stated.
         update: Option<UpdateWord>,

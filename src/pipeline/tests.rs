@@ -7,7 +7,9 @@ use miette::{GraphicalReportHandler, GraphicalTheme};
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{Direction, FieldSpec, Identity, Notation, RelationshipSpec, RepositoryId, Side};
+use crate::model::{
+    Cardinality, Direction, FieldSpec, Identity, Notation, RelationshipSpec, RepositoryId, Side,
+};
 
 const SHIPPED: &str = include_str!("../../pipelines/ado-xray.yaml");
 
@@ -29,6 +31,7 @@ fn artifact(
         target,
         required: name.ends_with('!'),
         writable: true,
+        cardinality: Cardinality::Many,
     };
     Artifact {
         name,
@@ -53,7 +56,7 @@ fn catalog() -> Catalog {
         "Started Date",
         "Completed Date",
         "Duration",
-        "Run By!",
+        "Run By",
     ];
     let ado = vec![
         artifact("Test Plan", &work_item, &[("Test Case", "Test Case"), ("Parent", "Feature")]),
@@ -82,7 +85,7 @@ fn catalog() -> Catalog {
         artifact("Test Execution", &issue, &[("Test Plan", "Test Plan")]),
         artifact(
             "Test Run",
-            &["Status", "Comment", "Started On", "Finished On", "Executed By!"],
+            &["Status", "Comment", "Started On", "Finished On", "Duration!", "Executed By"],
             &[("Test Run's Test Execution key!", "Test Execution"), ("Test Run's Test key!", "Test")],
         ),
     ];
@@ -199,7 +202,10 @@ fn directions_follow_flow_and_what_the_systems_set() {
         ("Azure DevOps URL", Direction::None, Some(Side::Right)),
     ];
     assert_eq!(pairs("test-runs"), runs);
+    // A field that flows out on both sides is staged and never written, not even at creation.
     assert!(pairs("test-results").contains(&("Run By", Direction::None, None)));
+    let results = pipeline.collection("ado.test-results").expect("the collection");
+    assert!(results.mapping("Run By").is_some_and(|m| m.read_only));
     assert_eq!(pipeline.steps_direction(pipeline.integration("test-cases").expect("it")), Direction::Both);
     assert_eq!(pipeline.steps_direction(pipeline.integration("test-runs").expect("it")), Direction::None);
 }
@@ -296,7 +302,7 @@ fn all_problems_are_told_at_once() {
     29:11 repositories.xray.rate: `quickly` is no rate | requests per time, such as `300/5min`, `10/s`, `5000/h`
     90:15 collections.ado.test-plans.artifact: unknown artifact `Test Plam` | one of `Test Plan`, `Test Suite`, `Test Case`, `Test Run`, `Test Result` [nearest: Test Plan]
     92:14 collections.ado.test-plans.fields.Title: unknown field of the model `Sumary` | one of `Summary`, `Description`, `Formatted ID`, `Status`, `Created`, `Modified`, `URL`, `Xray ID`, `Xray URL`, `Azure DevOps ID`, `Azure DevOps URL`, `Result Status`, `Comment`, `Started`, `Completed`, `Duration` and 1 more [nearest: Summary]
-    329:15 integrations.test-plans.conflict: unknown word `rigth` | one of `left`, `right`, `newest`, `hold` [nearest: right]
+    332:15 integrations.test-plans.conflict: unknown word `rigth` | one of `left`, `right`, `newest`, `hold` [nearest: right]
     "#);
 }
 
@@ -307,7 +313,7 @@ fn slips_of_keys_and_names_are_told() {
     insta::assert_snapshot!(slip("deployment: cloud", "deployment: clud"), @"20:17 repositories.xray.deployment: unknown deployment `clud` | one of `cloud`, `data-center` [nearest: cloud]");
     insta::assert_snapshot!(slip("  ado.test-suites:", "  adoo.test-suites:"), @r#"
     108:3 collections.adoo.test-suites: unknown repository `adoo` | one of `ado`, `xray` [nearest: ado]
-    334:11 integrations.test-suites.flow: unknown collection `ado.test-suites` | one of `ado.test-plans`, `adoo.test-suites`, `ado.test-cases`, `ado.test-runs`, `ado.test-results`, `xray.test-plans`, `xray.test-sets`, `xray.tests`, `xray.test-executions`, `xray.test-runs` [nearest: adoo.test-suites]
+    337:11 integrations.test-suites.flow: unknown collection `ado.test-suites` | one of `ado.test-plans`, `adoo.test-suites`, `ado.test-cases`, `ado.test-runs`, `ado.test-results`, `xray.test-plans`, `xray.test-sets`, `xray.tests`, `xray.test-executions`, `xray.test-runs` [nearest: adoo.test-suites]
     "#);
     insta::assert_snapshot!(slip("Title: Summary", "Titel: Summary"), @"warning 92:7 collections.ado.test-plans.fields.Titel: `Titel` is taken for a custom field | perhaps `Title`");
     insta::assert_snapshot!(slip("Test Case: Children", "Test Case: Summary"), @"105:18 collections.ado.test-plans.relationships.Test Case: `Summary` is a plain field of the model | this mapping under `fields`");
@@ -328,8 +334,8 @@ fn slips_of_values_and_workflows_are_told() {
     97:80 collections.ado.test-plans.fields.State.write.Done: unknown native value `Inactve` | one of `Active`, `Inactive` [nearest: Inactive]
     "#);
     insta::assert_snapshot!(slip("to: Resolved }", "to: Resolvd }"), @r#"
-    229:62 collections.xray.test-plans.transitions[1].to: unknown status `Resolvd` | one of `New`, `In Progress`, `Resolved`, `Closed`, `Reopened` [nearest: Resolved]
-    273:18 collections.xray.tests.transitions[1].to: unknown status `Resolvd` | one of `New`, `In Progress`, `Resolved`, `Closed`, `Reopened` [nearest: Resolved]
+    231:62 collections.xray.test-plans.transitions[1].to: unknown status `Resolvd` | one of `New`, `In Progress`, `Resolved`, `Closed`, `Reopened` [nearest: Resolved]
+    275:18 collections.xray.tests.transitions[1].to: unknown status `Resolvd` | one of `New`, `In Progress`, `Resolved`, `Closed`, `Reopened` [nearest: Resolved]
     "#);
     insta::assert_snapshot!(slip("Passed: [Passed, Warning]", "Passed: [Passed]"), @"warning 155:7 collections.ado.test-results.fields.Outcome: `Warning` may be written to `xray.test-runs` as `PASSED`, which comes back as `Passed` | `Warning` among the native values of `Passed`, or the value would not rest");
     insta::assert_snapshot!(slip("Description: Description", "Description: { to: Description, read: { a: b } }"), @"93:20 collections.ado.test-plans.fields.Description: value maps for `Description`, which is no single-select field | `type: single-select` in the model");
@@ -337,36 +343,36 @@ fn slips_of_values_and_workflows_are_told() {
 
 #[test]
 fn slips_of_integrations_are_told() {
-    insta::assert_snapshot!(slip("ado.test-cases <> xray.tests", "ado.test-cases <> xray.test"), @"341:11 integrations.test-cases.flow: unknown collection `xray.test` | one of `ado.test-plans`, `ado.test-suites`, `ado.test-cases`, `ado.test-runs`, `ado.test-results`, `xray.test-plans`, `xray.test-sets`, `xray.tests`, `xray.test-executions`, `xray.test-runs` [nearest: xray.tests]");
-    insta::assert_snapshot!(slip("ado.test-cases <> xray.tests", "ado.test-cases = xray.tests"), @"341:11 integrations.test-cases.flow: unknown arrow `=` | one of `<>`, `->`, `<-`");
-    insta::assert_snapshot!(slip("ado.test-cases <> xray.tests", "ado.test-cases"), @"341:11 integrations.test-cases.flow: `ado.test-cases` is no flow | two collections with `<>`, `->` or `<-` between them");
-    insta::assert_snapshot!(slip("ado.test-suites <> xray.test-sets", "ado.test-plans <> xray.test-sets"), @"334:11 integrations.test-suites.flow: `ado.test-plans` takes part in `test-plans` already | each artifact in one integration; filters that differ tell collections apart");
+    insta::assert_snapshot!(slip("ado.test-cases <> xray.tests", "ado.test-cases <> xray.test"), @"344:11 integrations.test-cases.flow: unknown collection `xray.test` | one of `ado.test-plans`, `ado.test-suites`, `ado.test-cases`, `ado.test-runs`, `ado.test-results`, `xray.test-plans`, `xray.test-sets`, `xray.tests`, `xray.test-executions`, `xray.test-runs` [nearest: xray.tests]");
+    insta::assert_snapshot!(slip("ado.test-cases <> xray.tests", "ado.test-cases = xray.tests"), @"344:11 integrations.test-cases.flow: unknown arrow `=` | one of `<>`, `->`, `<-`");
+    insta::assert_snapshot!(slip("ado.test-cases <> xray.tests", "ado.test-cases"), @"344:11 integrations.test-cases.flow: `ado.test-cases` is no flow | two collections with `<>`, `->` or `<-` between them");
+    insta::assert_snapshot!(slip("ado.test-suites <> xray.test-sets", "ado.test-plans <> xray.test-sets"), @"337:11 integrations.test-suites.flow: `ado.test-plans` takes part in `test-plans` already | each artifact in one integration; filters that differ tell collections apart");
     insta::assert_snapshot!(slip("flow: ado.test-cases <> xray.tests", "flow: ado.test-cases <> ado.test-runs"), @r#"
     105:7 collections.ado.test-plans.relationships.Test Case: `Children` ends in Test Case here and in Test in `xray.test-plans`, and no integration pairs those two | relationships that end in the two sides of one integration, or `via`
     123:7 collections.ado.test-suites.relationships.Test Cases: `Children` ends in Test Case here and in Test in `xray.test-sets`, and no integration pairs those two | relationships that end in the two sides of one integration, or `via`
-    198:7 collections.ado.test-results.relationships.Parent Test Case: `Test Coverage` ends in Test Case here and in Test in `xray.test-runs`, and no integration pairs those two | relationships that end in the two sides of one integration, or `via`
-    341:11 integrations.test-cases.flow: both collections are of `ado` | collections of two repositories
-    345:30 integrations.test-cases.match: `Xray ID` is not mapped in `ado.test-runs` | a field that both collections map
-    348:11 integrations.test-runs.flow: `ado.test-runs` takes part in `test-cases` already | each artifact in one integration; filters that differ tell collections apart
+    200:7 collections.ado.test-results.relationships.Parent Test Case: `Test Coverage` ends in Test Case here and in Test in `xray.test-runs`, and no integration pairs those two | relationships that end in the two sides of one integration, or `via`
+    344:11 integrations.test-cases.flow: both collections are of `ado` | collections of two repositories
+    348:30 integrations.test-cases.match: `Xray ID` is not mapped in `ado.test-runs` | a field that both collections map
+    351:11 integrations.test-runs.flow: `ado.test-runs` takes part in `test-cases` already | each artifact in one integration; filters that differ tell collections apart
     "#);
     insta::assert_snapshot!(slip("match: [Azure DevOps ID]", "match: [Xray ID]"), @r#"
-    352:13 integrations.test-runs.match: `Xray ID` is not mapped in `ado.test-runs` | a field that both collections map
-    352:13 integrations.test-runs.match: `Xray ID` is not mapped in `xray.test-executions` | a field that both collections map
+    355:13 integrations.test-runs.match: `Xray ID` is not mapped in `ado.test-runs` | a field that both collections map
+    355:13 integrations.test-runs.match: `Xray ID` is not mapped in `xray.test-executions` | a field that both collections map
     "#);
     insta::assert_snapshot!(slip("Parent Test Case: Test Coverage", "Parent Test Run: Test Coverage"), @r#"
     151:3 collections.ado.test-results.relationships: `Parent Test Case` must be named when one is created | `Parent Test Case` under `relationships`, mapped or constant
-    198:7 collections.ado.test-results.relationships.Parent Test Run: `Parent Test Run` stands here again, first in line 197 | each key once
+    200:7 collections.ado.test-results.relationships.Parent Test Run: `Parent Test Run` stands here again, first in line 199 | each key once
     "#);
     insta::assert_snapshot!(slip("Parent Test Plan: Parents\n      Test Cases: Children", "Parent Test Plan: Children\n      Test Cases: Parents"), @r#"
     122:7 collections.ado.test-suites.relationships.Parent Test Plan: `Children` ends in Test Plan here and in Test in `xray.test-sets`, and no integration pairs those two | relationships that end in the two sides of one integration, or `via`
     123:7 collections.ado.test-suites.relationships.Test Cases: `Parents` ends in Test Case here and in Test Plan in `xray.test-sets`, and no integration pairs those two | relationships that end in the two sides of one integration, or `via`
     "#);
-    insta::assert_snapshot!(slip("deletions: report", "deletions: { policy: mark, field: Status, value: Gone }"), @"330:54 integrations.test-plans.deletions.value: unknown value of the model `Gone` | one of `New`, `To Do`, `In Progress`, `Done` [nearest: Done]");
+    insta::assert_snapshot!(slip("deletions: report", "deletions: { policy: mark, field: Status, value: Gone }"), @"333:54 integrations.test-plans.deletions.value: unknown value of the model `Gone` | one of `New`, `To Do`, `In Progress`, `Done` [nearest: Done]");
     let one_way = "flow: ado.test-results -> xray.test-runs\n    create: right\n    conflict: right";
     let both = "flow: ado.test-results <> xray.test-runs      # a result is known by its run and its case, so nothing to match\n    create: both\n    conflict: right";
     insta::assert_snapshot!(slip(both, one_way), @r#"
     warning 154:7 collections.ado.test-results.fields.Configuration: nothing is ever written to `Configuration` | an integration that creates artifacts here, or no constant
-    warning 201:7 collections.ado.test-results.relationships.Parent Test Plan: nothing is ever written to `Parent Test Plan` | an integration that creates artifacts here, or no constant
+    warning 203:7 collections.ado.test-results.relationships.Parent Test Plan: nothing is ever written to `Parent Test Plan` | an integration that creates artifacts here, or no constant
     "#);
 }
 
@@ -412,7 +418,7 @@ fn broken_yaml_is_told_with_its_line() {
 
 #[test]
 fn scalars_keep_the_spelling_of_the_file() {
-    let loaded = changed("Configuration: { constant: Windows 10 }", "Configuration: { constant: 007 }");
+    let loaded = changed("Configuration: { constant: Windows 11 }", "Configuration: { constant: 007 }");
     let pipeline = loaded.expect("no problem").pipeline;
     let results = pipeline.collection("ado.test-results").expect("the collection");
     let configuration = &results.fields[0];

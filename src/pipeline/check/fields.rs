@@ -36,14 +36,16 @@ impl Check<'_, '_, '_> {
         if spec.is_none() {
             self.perhaps_a_slip(place, "field", &names);
         }
-        let read_only = spec.is_some_and(|s| s.read_only);
+        let flow = through(long.and_then(|l| l.flow));
+        // What does not flow in is not written at creation either.
+        let read_only = spec.is_some_and(|s| s.read_only) || !flow.allows_in();
         let constant = long.map(|l| (l.constant.as_ref(), l.constant_by_project.as_ref()));
         let (constant, by_project) = constant.unwrap_or_default();
         let (target, notation) = match (short, constant.or(by_project)) {
             (Some(text), None) => self.model_target(place, text, long, read_only)?,
             (None, Some(_)) if constant.is_none() || by_project.is_none() => {
                 if read_only {
-                    let found = format!("only the system sets `{}`", place.name.text);
+                    let found = format!("a constant for `{}`, which is not written", place.name.text);
                     self.reader.error(place.name.at, place.path, found, "a field that can be written");
                 }
                 self.only_with_to(place, long);
@@ -65,7 +67,7 @@ impl Check<'_, '_, '_> {
             if matches!(target, FieldTarget::Constant(_)) { Update::OnCreate } else { Update::Always };
         Some(FieldMapping {
             field: place.name.text.clone(),
-            flow: through(long.and_then(|l| l.flow)),
+            flow,
             update: update(long.and_then(|l| l.update), usual),
             default: long.and_then(|l| l.default.as_ref()).map(|t| t.0.text.clone()),
             sql: long.and_then(|l| l.sql.as_ref()).map(|t| t.0.text.clone()),
