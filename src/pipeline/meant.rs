@@ -172,7 +172,8 @@ pub struct FieldMapping {
     pub on_degraded: OnDegraded,
     /// Whether it is no field that the system has by nature: live metadata must confirm it.
     pub custom: bool,
-    /// Whether only the system sets it.
+    /// Whether nothing is ever written into it, not even at creation: only the
+    /// system sets it, or `flow` does not let values in.
     pub read_only: bool,
     /// Whether it is moved by transitions and not written.
     pub by_transition: bool,
@@ -261,6 +262,9 @@ impl Constant {
 }
 
 /// Which ways a value may cross, seen from the collection that holds it.
+///
+/// This narrows the integration's flow, and holds for creation too: a field that
+/// does not flow in is never written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FlowThrough {
     /// In and out.

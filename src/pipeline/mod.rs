@@ -11,13 +11,16 @@ mod meant;
 mod node;
 mod pairs;
 mod problem;
+mod read;
 mod schema;
 mod secret;
+#[cfg(test)]
+mod tests;
 mod workflow;
 
 use std::collections::BTreeMap;
 
-// pub use check::{Loaded, load};
+pub use check::{Loaded, load};
 pub use meant::{
     Collection, Conflict, Constant, Deletions, Edge, FieldMapping, FieldTarget, FlowThrough, Integration,
     IntegrationOptions, ModelField, OnDegraded, Other, Pipeline, ProjectRow, Rate, RelationshipMapping,
@@ -25,7 +28,7 @@ pub use meant::{
 };
 pub use pairs::{FieldPair, RelationshipPair};
 pub use problem::{Problem, Problems, Severity};
-// pub use schema::schema;
+pub use schema::schema;
 pub use secret::{Secret, Surroundings};
 pub use workflow::path;
 

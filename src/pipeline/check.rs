@@ -1,1 +1,0 @@
-//! Turns the file as typed into the pipeline as meant.
