@@ -8,6 +8,7 @@ pub mod azure_devops;
 mod error;
 pub mod jira_xray;
 mod native;
+mod registry;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use futures::stream::BoxStream;
 
 pub use error::{Error, ErrorKind};
 pub use native::{RowBuilder, raw_hash};
+pub use registry::{System, catalog, connect, registry};
 
 use crate::model::{Artifact, Change, Key, Outcome, TableSpec};
 

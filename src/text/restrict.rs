@@ -23,6 +23,15 @@ pub struct Loss {
     pub count: usize,
 }
 
+impl std::fmt::Display for Loss {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.count {
+            0 | 1 => write!(f, "{}: {}", self.kind, self.detail),
+            count => write!(f, "{} ({count} times): {}", self.kind, self.detail),
+        }
+    }
+}
+
 /// How much of a text is quoted in a loss.
 const DETAIL_CHARS: usize = 60;
 

@@ -12,6 +12,7 @@
 //! of plans and suites only as work items, so that both are read and joined here.
 //! Every plan has a root suite of its own name, which is not an artifact.
 
+mod connect;
 mod catalog;
 mod client;
 mod extract;
@@ -38,6 +39,8 @@ use self::client::Api;
 use super::{Connector, Error, Metadata, Page, Probe, RequestCounts};
 use crate::http;
 use crate::model::{Artifact, Change, Key, Outcome, TableSpec};
+
+pub(super) use connect::system;
 
 /// The system's noun.
 pub const SYSTEM: &str = "azure-devops";

@@ -2,7 +2,7 @@
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
 
-use crate::model::{Artifact, FieldSpec, Identity, Native, Notation, RelationshipSpec, TableSpec};
+use crate::model::{Cardinality, Artifact, FieldSpec, Identity, Native, Notation, RelationshipSpec, TableSpec};
 
 /// A text field holds at most this many characters.
 pub(super) const STRING_MAX: usize = 255;
@@ -208,11 +208,11 @@ fn work_item_fields(more: Vec<FieldSpec>) -> Vec<FieldSpec> {
 }
 
 fn relationship(name: &'static str, target: &'static str) -> RelationshipSpec {
-    RelationshipSpec { name, target, required: false, writable: true }
+    RelationshipSpec { name, target, required: false, writable: true, cardinality: Cardinality::Many }
 }
 
 fn required(name: &'static str, target: &'static str) -> RelationshipSpec {
-    RelationshipSpec { name, target, required: true, writable: false }
+    RelationshipSpec { name, target, required: true, writable: false, cardinality: Cardinality::One }
 }
 
 /// Describes the artifacts.

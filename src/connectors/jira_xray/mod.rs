@@ -15,6 +15,7 @@
 //! What is related to an issue stands in list columns of its own row: a link or
 //! a membership has no date by which one could ask for it.
 
+mod connect;
 mod client;
 mod describe;
 mod extract;
@@ -49,6 +50,8 @@ use self::values::Fields;
 use crate::connectors::{Connector, Error, Metadata, Page, Probe, RequestCounts};
 use crate::http::{self, Token};
 use crate::model::{Artifact, Change, Key, Outcome, TableSpec};
+
+pub(super) use connect::system;
 
 /// The system's noun.
 pub const SYSTEM: &str = "jira-xray";
