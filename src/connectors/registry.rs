@@ -45,7 +45,8 @@ pub fn connect(pipeline: &Pipeline) -> Result<BTreeMap<RepositoryId, SharedConne
     for repository in &pipeline.repositories {
         let system = systems.iter().find(|s| s.name == repository.system).ok_or_else(|| {
             let known: Vec<&str> = systems.iter().map(|s| s.name).collect();
-            let message = format!("no system is called {}; there are {}", repository.system, known.join(", "));
+            let message =
+                format!("no system is called {}; there are {}", repository.system, known.join(", "));
             Error::new("testferry", "choosing a connector", ErrorKind::Settings, message)
         })?;
         let connector = (system.connect)(repository, transport(repository))?;

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use futures::future::join;
 
 use super::diff::{Agreed, Ref};
+use super::ledger::Ledger;
 use super::pairing::{Pair, Pairs};
 use super::plan::{Held, Planned, PlannedField};
 use super::spec::{Integration, rank};
 use super::write::native_text;
 use super::{Failure, Progress, Repositories};
-use crate::journal::Journal;
 use crate::model::{Change, FieldWrite, Key, Op, Outcome, PairId, ReferenceWrite, Side, Slot, WriteValue};
 
 /// Changes handed to a connector at a time: what the largest bulk call takes.
@@ -57,7 +57,7 @@ pub struct Loading<'a> {
     /// The repositories.
     pub repositories: &'a Repositories,
     /// The journal of this run.
-    pub journal: &'a Journal,
+    pub journal: &'a Ledger<'a>,
     /// Where progress is told.
     pub progress: &'a dyn Progress,
 }
@@ -195,7 +195,8 @@ impl<'a> Work<'a> {
             let planned: Vec<&'a Planned> = self.of(integration, side).filter(|c| c.key.is_none()).collect();
             for change in planned {
                 let Some((container, slot)) = self.slot(change) else { continue };
-                let fresh = self.changes.iter().any(|c| c.pair == container && c.side == side && c.key.is_none());
+                let fresh =
+                    self.changes.iter().any(|c| c.pair == container && c.side == side && c.key.is_none());
                 if !fresh {
                     wanted.entry(container).or_insert_with(|| (change, Vec::new())).1.push(slot);
                 }
@@ -251,11 +252,13 @@ impl<'a> Work<'a> {
                 let opened = self.opened.get(&(target.clone(), change.side)).cloned();
                 let known = self.pairs.get(target).and_then(|p| p.key(change.side)).map(Key::from);
                 let key = opened.or(known);
-                targets.push(key.ok_or_else(|| format!("{target} does not exist on the {} side", change.side))?);
+                targets
+                    .push(key.ok_or_else(|| format!("{target} does not exist on the {} side", change.side))?);
             }
             references.push(ReferenceWrite { relationship: reference.relationship.clone(), targets });
         }
-        for constant in collection.constants.iter().filter(|c| c.relationship && c.project == change.project) {
+        for constant in collection.constants.iter().filter(|c| c.relationship && c.project == change.project)
+        {
             references.push(ReferenceWrite {
                 relationship: constant.native.clone(),
                 targets: vec![Key::new(constant.value.clone())],
@@ -304,7 +307,8 @@ impl<'a> Work<'a> {
         }
         self.loading.progress.start(&format!("writing {}", integration.name), total as u64);
         let (left, right) =
-            join(self.batches(integration, Side::Left, left), self.batches(integration, Side::Right, right)).await;
+            join(self.batches(integration, Side::Left, left), self.batches(integration, Side::Right, right))
+                .await;
         for (sent, outcome) in left?.into_iter().chain(right?) {
             self.note(sent, outcome);
         }
@@ -325,7 +329,7 @@ impl<'a> Work<'a> {
         while rest.peek().is_some() {
             let batch: Vec<Sent<'a>> = rest.by_ref().take(BATCH_CHANGES_MAX).collect();
             let changes: Vec<Change> = batch.iter().map(|s| s.change.clone()).collect();
-            let number = self.loading.journal.begin(repository, side, &changes).await?;
+            let number = self.loading.journal.begin(&integration.name, repository, side, &changes).await?;
             let outcomes = connector.apply(&changes).await;
             self.loading.journal.end(number, &changes, &outcomes).await?;
             self.loading.progress.advance(changes.len() as u64);
@@ -337,9 +341,12 @@ impl<'a> Work<'a> {
     fn note(&mut self, sent: Sent<'a>, outcome: Outcome) {
         match outcome {
             Outcome::Done { key, revision, refused } => self.note_done(sent, &key, revision, refused),
-            Outcome::Rejected { message } => self.reject(sent.planned, field_of(&sent.what), "rejected", message),
+            Outcome::Rejected { message } => {
+                self.reject(sent.planned, field_of(&sent.what), "rejected", message)
+            }
             Outcome::ChangedMeanwhile => {
-                let detail = "somebody changed it after it was read; the next diff looks at it again".to_owned();
+                let detail =
+                    "somebody changed it after it was read; the next diff looks at it again".to_owned();
                 self.reject(sent.planned, field_of(&sent.what), "changed meanwhile", detail);
             }
             Outcome::Ambiguous { candidates } => {
@@ -354,14 +361,24 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn note_done(&mut self, sent: Sent<'a>, key: &Key, revision: Option<String>, refused: Vec<(String, String)>) {
+    fn note_done(
+        &mut self,
+        sent: Sent<'a>,
+        key: &Key,
+        revision: Option<String>,
+        refused: Vec<(String, String)>,
+    ) {
         let (planned, side) = (sent.planned, sent.planned.side);
         let touched = self.out.touched.entry((planned.integration.clone(), side)).or_default();
         match sent.what {
             What::Fields { created } => {
                 touched.insert(key.to_string());
                 let counts = self.out.counts.entry((planned.integration.clone(), side)).or_default();
-                if created { counts.0 += 1 } else { counts.1 += 1 }
+                if created {
+                    counts.0 += 1
+                } else {
+                    counts.1 += 1
+                }
                 if created {
                     self.pairs.complete(&planned.pair, side, key.as_str());
                     self.note_required(planned);

@@ -19,7 +19,12 @@ pub(in crate::connectors) fn system() -> System {
 
 fn connect(repository: &Repository, http: http::Settings) -> Result<SharedConnector, Error> {
     let pat = repository.auth.get("pat").ok_or_else(|| {
-        Error::new(SYSTEM, "signing in", ErrorKind::Settings, "auth needs a personal access token under `pat`")
+        Error::new(
+            SYSTEM,
+            "signing in",
+            ErrorKind::Settings,
+            "auth needs a personal access token under `pat`",
+        )
     })?;
     let settings = Settings {
         url: repository.settings.url.to_string().trim_end_matches('/').to_owned(),

@@ -12,9 +12,9 @@
 //! of plans and suites only as work items, so that both are read and joined here.
 //! Every plan has a root suite of its own name, which is not an artifact.
 
-mod connect;
 mod catalog;
 mod client;
+mod connect;
 mod extract;
 mod find;
 mod load;

@@ -2,7 +2,9 @@
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
 
-use crate::model::{Cardinality, Artifact, FieldSpec, Identity, Native, Notation, RelationshipSpec, TableSpec};
+use crate::model::{
+    Artifact, Cardinality, FieldSpec, Identity, Native, Notation, RelationshipSpec, TableSpec,
+};
 
 /// A text field holds at most this many characters.
 pub(super) const STRING_MAX: usize = 255;

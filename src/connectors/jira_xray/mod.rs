@@ -15,8 +15,8 @@
 //! What is related to an issue stands in list columns of its own row: a link or
 //! a membership has no date by which one could ask for it.
 
-mod connect;
 mod client;
+mod connect;
 mod describe;
 mod extract;
 mod find;

@@ -1,0 +1,74 @@
+//! Brings a snapshot up to date with what a load wrote, without reading everything again.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::commit::ReadBack;
+use super::extract::Extraction;
+use super::load::Loaded;
+use super::spec::Integration;
+use super::{Failure, Repositories};
+use crate::model::{RepositoryId, Side};
+use crate::store::{PipelineStore, Refresh, Snapshot, TableState};
+
+/// Puts rows read back in the place of theirs; tables of relationships are read
+/// anew where relationships were written.
+pub(super) async fn follow(
+    store: &PipelineStore,
+    integrations: &[Integration],
+    repositories: &Repositories,
+    snapshot: &Snapshot,
+    loaded: &Loaded,
+    back: &ReadBack,
+) -> Result<BTreeMap<String, BTreeMap<String, TableState>>, Failure> {
+    let mut tables = snapshot.repositories.clone();
+    for ((name, side), rows) in back {
+        let Some(integration) = integrations.iter().find(|i| &i.name == name) else { continue };
+        let collection = integration.side(*side);
+        let (repository, table) = (collection.repository.as_str(), collection.artifact.table);
+        let Some(known) = tables.get(repository).and_then(|t| t.get(table)) else { continue };
+        let schema = rows.schema();
+        let refresh = Refresh { rows: vec![rows.clone()], gone: HashSet::new() };
+        let parts = store.refresh_rows(repository, table, schema.clone(), &known.parts, &refresh).await?;
+        let state = TableState { parts, ..known.clone() };
+        let rows = state.parts.iter().map(|p| p.rows).sum();
+        if let Some(tables) = tables.get_mut(repository) {
+            tables.insert(table.to_owned(), TableState { rows, ..state });
+        }
+    }
+    for repository in related(integrations, loaded) {
+        let Some(connector) = repositories.get(&repository) else { continue };
+        let artifacts: HashSet<&str> = connector.artifacts().iter().map(|a| a.table).collect();
+        // What no artifact lives in is what ties them together; so is what a slot holds.
+        let specs: Vec<_> = connector.tables().into_iter().filter(|t| !artifacts.contains(t.name)).collect();
+        let extraction = Extraction {
+            store,
+            repository: &repository,
+            connector,
+            before: None,
+            full: true,
+            now: snapshot.created_at,
+        };
+        for spec in specs {
+            let state = extraction.whole(&spec).await?;
+            if let Some(tables) = tables.get_mut(repository.as_str()) {
+                tables.insert(spec.name.to_owned(), state);
+            }
+        }
+    }
+    Ok(tables)
+}
+
+/// Repositories whose relationships or slots were written.
+fn related(integrations: &[Integration], loaded: &Loaded) -> HashSet<RepositoryId> {
+    let mut found = HashSet::new();
+    for integration in integrations {
+        for side in Side::BOTH {
+            let written = loaded.touched.contains_key(&(integration.name.clone(), side));
+            let slots = integration.side(side).artifact.holds_slots;
+            if loaded.related.contains(&side) || (written && slots) {
+                found.insert(integration.side(side).repository.clone());
+            }
+        }
+    }
+    found
+}

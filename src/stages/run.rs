@@ -1,0 +1,450 @@
+//! One run, from settling to the last commit.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures::future::try_join_all;
+
+use super::absence;
+use super::commit::{BASE, Commit, REFS, ReadBack, agreed_after, read_back, text_schema};
+use super::diff::{Diffed, Inputs, diff};
+use super::extract::Extraction;
+use super::follow::follow;
+use super::ledger::Ledger;
+use super::load::{Loaded, Loading};
+use super::pairing::Pairs;
+use super::plan::{Held, Plan};
+use super::report::{IntegrationReport, Report, RequestReport, SCHEMA};
+use super::settle::{Settled, settle};
+use super::spec::{Integration, resolve};
+use super::{Clock, Failure, Progress, Repositories};
+use crate::connectors::RequestCounts;
+use crate::model::{Artifact, RepositoryId, RunId, Side, SnapshotId, native_schema};
+use crate::pipeline::Pipeline;
+use crate::sql::{self, Limits, Sql, Statements, TableFiles};
+use crate::store::{Head, Holder, Lease, PipelineStore, Snapshot, TableState};
+
+/// How often a run diffs and loads: what a load brings about in turn settles in two
+/// more rounds; more would mean that two values chase each other.
+pub const ROUNDS_MAX: u32 = 4;
+
+/// How long a lease holds without being renewed.
+const LEASE_TIME: Duration = Duration::from_secs(60 * 60);
+
+/// What is asked of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Load the plan; otherwise nothing is written to any repository.
+    pub load: bool,
+    /// Read everything anew.
+    pub full: bool,
+    /// Write standing differences too.
+    pub reconcile: bool,
+    /// Only this integration.
+    pub only: Option<String>,
+}
+
+/// A run to be made.
+pub struct Job<'a> {
+    /// The pipeline.
+    pub pipeline: &'a Pipeline,
+    /// Its repositories.
+    pub repositories: &'a Repositories,
+    /// Its staging store.
+    pub store: &'a PipelineStore,
+    /// The run's name.
+    pub run: RunId,
+    /// Who runs it, for leases.
+    pub holder: Holder,
+    /// Tells of holders whether they ended without giving their lease back.
+    pub is_gone: &'a (dyn Fn(&Holder) -> bool + Sync),
+    /// The time.
+    pub clock: Clock<'a>,
+    /// Where progress is told.
+    pub progress: &'a dyn Progress,
+    /// What is asked.
+    pub options: Options,
+}
+
+impl std::fmt::Debug for Job<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Job").field("run", &self.run).field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// A run's numbers and its plan.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// The numbers.
+    pub report: Report,
+    /// The plan of the first round.
+    pub plan: Plan,
+    /// What was refused, in all rounds.
+    pub rejected: Vec<Held>,
+}
+
+/// The state of a run under way.
+struct Work<'a> {
+    job: &'a Job<'a>,
+    statements: Statements,
+    integrations: Vec<Integration>,
+    started: DateTime<Utc>,
+    report: Report,
+    before: Option<Head>,
+    leases: Vec<Lease>,
+}
+
+/// Makes a run.
+///
+/// # Errors
+///
+/// Fails if a system, the store or the mapping cannot be used. What was written
+/// until then is in the journal, and the next run continues from there.
+pub async fn run(job: &Job<'_>) -> Result<Done, Failure> {
+    let started = (job.clock)();
+    let artifacts: BTreeMap<RepositoryId, Vec<Artifact>> =
+        job.repositories.iter().map(|(id, c)| (id.clone(), c.artifacts())).collect();
+    let integrations = resolve(job.pipeline, &artifacts)?;
+    let before = job.store.read_head().await?;
+    let mut work = Work {
+        job,
+        statements: Statements::new(),
+        integrations,
+        started,
+        report: Report {
+            schema: SCHEMA,
+            run: job.run.to_string(),
+            pipeline: job.pipeline.name.clone(),
+            ..Report::default()
+        },
+        before,
+        leases: Vec::new(),
+    };
+    if job.options.load {
+        work.take_leases().await?;
+    }
+    let done = work.rounds().await;
+    let leases = std::mem::take(&mut work.leases);
+    for lease in leases {
+        // A lease that could not be given back runs out by itself.
+        let _ = job.store.store().release(lease).await;
+    }
+    done
+}
+
+impl Work<'_> {
+    async fn rounds(&mut self) -> Result<Done, Failure> {
+        let settled = settle(self.job.store, self.job.repositories).await?;
+        let mut snapshot = self.extract().await?;
+        let mut done = Done::default();
+        let mut unsettled = Some(settled);
+        for round in 1..=ROUNDS_MAX {
+            self.report.rounds = round;
+            let sql = self.session(&snapshot).await?;
+            let found = self.diff(&sql, &snapshot, unsettled.take().unwrap_or_default()).await?;
+            if round == 1 {
+                self.keep_plan(&found.plan).await?;
+                done.plan = found.plan.clone();
+                self.refuse_unmapped(&found.plan)?;
+            }
+            self.count_plan(&found);
+            if !self.job.options.load {
+                break;
+            }
+            let ended = found.plan.is_empty();
+            snapshot = self.load(&sql, snapshot, found, &mut done).await?;
+            if ended {
+                break;
+            }
+        }
+        self.finish(&snapshot, &mut done);
+        self.keep_report(&done).await?;
+        Ok(done)
+    }
+
+    async fn take_leases(&mut self) -> Result<(), Failure> {
+        for repository in &self.job.pipeline.repositories {
+            for project in &repository.settings.projects {
+                let place = format!("{}-{project}", repository.id);
+                let store = self.job.store.store();
+                let now = (self.job.clock)();
+                let lease =
+                    store.acquire(&place, &self.job.holder, now, LEASE_TIME, self.job.is_gone).await?;
+                self.leases.push(lease);
+            }
+        }
+        Ok(())
+    }
+
+    async fn extract(&mut self) -> Result<Snapshot, Failure> {
+        let begun = (self.job.clock)();
+        let before = match self.job.store.list_snapshots().await?.last() {
+            Some(last) => Some(self.job.store.read_snapshot(last).await?),
+            None => None,
+        };
+        let all = self.job.repositories.iter().map(|(id, connector)| {
+            let extraction = Extraction {
+                store: self.job.store,
+                repository: id,
+                connector,
+                before: before.as_ref(),
+                full: self.job.options.full,
+                now: begun,
+            };
+            let progress = self.job.progress;
+            async move { Ok::<_, Failure>((id.to_string(), extraction.run(progress).await?)) }
+        });
+        let repositories = try_join_all(all).await?.into_iter().collect();
+        let snapshot = self.commit_snapshot(repositories, 1).await?;
+        self.took("extract", begun);
+        Ok(snapshot)
+    }
+
+    async fn commit_snapshot(
+        &self,
+        repositories: BTreeMap<String, BTreeMap<String, TableState>>,
+        number: u32,
+    ) -> Result<Snapshot, Failure> {
+        let id = SnapshotId::new(format!("{}-{number}", self.job.run));
+        let created_at = (self.job.clock)();
+        let snapshot = Snapshot { id, run: self.job.run.clone(), created_at, repositories };
+        self.job.store.commit_snapshot(&snapshot).await?;
+        Ok(snapshot)
+    }
+
+    async fn session(&self, snapshot: &Snapshot) -> Result<Sql, Failure> {
+        let sql = open_session(self.job.store, self.job.repositories, snapshot, &self.statements).await?;
+        for (name, columns) in [("base", &BASE[..]), ("refs", &REFS[..])] {
+            let rows = self.sync(name).await?;
+            sql::register_batches(&sql, "sync", name, text_schema(columns), rows)?;
+        }
+        Ok(sql)
+    }
+
+    async fn sync(&self, name: &str) -> Result<Vec<arrow::record_batch::RecordBatch>, Failure> {
+        let Some(head) = &self.before else { return Ok(Vec::new()) };
+        Ok(self.job.store.read_sync(head, name).await?.map(|(_, rows)| rows).unwrap_or_default())
+    }
+
+    async fn diff(&mut self, sql: &Sql, snapshot: &Snapshot, settled: Settled) -> Result<Diffed, Failure> {
+        let begun = (self.job.clock)();
+        let rows = self.sync("pairs").await?;
+        let pairs = Pairs::from_batches(&rows).map_err(Failure::Defect)?;
+        let hidden =
+            absence::hidden(self.job.store, snapshot, &self.integrations, self.job.repositories, &pairs)
+                .await?;
+        let found = diff(Inputs {
+            sql,
+            statements: &self.statements,
+            integrations: &self.integrations,
+            pairs,
+            hidden,
+            incomplete: incomplete(&self.integrations, snapshot),
+            settled: settled.found,
+            reconcile: self.job.options.reconcile,
+            only: self.job.options.only.as_deref(),
+        })
+        .await?;
+        self.took("diff", begun);
+        Ok(found)
+    }
+
+    /// Loads a plan, reads back, and commits.
+    async fn load(
+        &mut self,
+        sql: &Sql,
+        snapshot: Snapshot,
+        mut found: Diffed,
+        done: &mut Done,
+    ) -> Result<Snapshot, Failure> {
+        let begun = (self.job.clock)();
+        let ledger = Ledger::new(self.job.store, self.job.run.clone(), self.job.clock, self.report.rounds);
+        let loading = Loading {
+            integrations: &self.integrations,
+            repositories: self.job.repositories,
+            journal: &ledger,
+            progress: self.job.progress,
+        };
+        let loaded = loading.load(&found.plan.changes, &mut found.pairs).await?;
+        self.took("load", begun);
+        let begun = (self.job.clock)();
+        let back = read_back(&self.integrations, self.job.repositories, &loaded).await?;
+        let snapshot = self.follow_up(snapshot, &loaded, &back).await?;
+        found.agreed.extend(agreed_after(&loaded.written, &back));
+        self.count_load(&loaded);
+        let head = Head {
+            n: 0,
+            run: self.job.run.clone(),
+            created_at: (self.job.clock)(),
+            snapshot: snapshot.id.clone(),
+            sync: BTreeMap::new(),
+            mapping: self.integrations.iter().map(|i| (i.name.clone(), i.mapping_hash.clone())).collect(),
+            fencing: BTreeMap::new(),
+        };
+        found.refs_added.extend(loaded.refs_added.iter().cloned());
+        found.refs_removed.extend(loaded.refs_removed.iter().cloned());
+        let leases: Vec<&Lease> = self.leases.iter().collect();
+        let commit = Commit {
+            store: self.job.store,
+            sql,
+            statements: &self.statements,
+            run: &self.job.run,
+            before: self.before.as_ref(),
+            leases: &leases,
+        };
+        let head =
+            commit.run(head, &found.pairs, &found.agreed, &found.refs_added, &found.refs_removed).await?;
+        self.before = Some(head);
+        done.rejected.extend(loaded.rejected);
+        self.took("read_back", begun);
+        Ok(snapshot)
+    }
+
+    async fn follow_up(
+        &self,
+        snapshot: Snapshot,
+        loaded: &Loaded,
+        back: &ReadBack,
+    ) -> Result<Snapshot, Failure> {
+        if loaded.touched.is_empty() && loaded.related.is_empty() {
+            return Ok(snapshot);
+        }
+        let tables =
+            follow(self.job.store, &self.integrations, self.job.repositories, &snapshot, loaded, back)
+                .await?;
+        self.commit_snapshot(tables, self.report.rounds + 1).await
+    }
+
+    /// The first run writes nothing while values are in no map.
+    fn refuse_unmapped(&self, plan: &Plan) -> Result<(), Failure> {
+        let unmapped: Vec<Held> =
+            plan.held.iter().filter(|h| h.reason == "unmapped value").cloned().collect();
+        if self.before.is_none() && !unmapped.is_empty() {
+            return Err(Failure::Unmapped(unmapped));
+        }
+        Ok(())
+    }
+
+    async fn keep_plan(&self, plan: &Plan) -> Result<(), Failure> {
+        for (name, rows) in plan.tables() {
+            let location = self.job.store.plan_location(&self.job.run, name);
+            self.job.store.write_sheet_rows(&location, rows.schema(), vec![rows]).await?;
+        }
+        Ok(())
+    }
+
+    async fn keep_report(&self, done: &Done) -> Result<(), Failure> {
+        let text = serde_json::to_vec_pretty(&done.report)
+            .map_err(|e| Failure::Defect(format!("the report does not serialise: {e}")))?;
+        self.job.store.write_report(&self.job.run, "json", text).await?;
+        Ok(())
+    }
+
+    fn entry(&mut self, integration: &str) -> &mut IntegrationReport {
+        self.report.integrations.entry(integration.to_owned()).or_default()
+    }
+
+    /// What stands after the last diff is what the report says of held, waiting and lost.
+    fn count_plan(&mut self, found: &Diffed) {
+        for (name, [left, right]) in &found.totals {
+            let entry = self.entry(name);
+            (entry.left.total, entry.right.total) = (*left, *right);
+            (entry.held, entry.losses, entry.waiting, entry.differences) = (0, 0, 0, 0);
+        }
+        let plan = &found.plan;
+        plan.held.iter().for_each(|h| self.entry(&h.integration).held += 1);
+        plan.losses.iter().for_each(|l| self.entry(&l.integration).losses += 1);
+        plan.waiting.iter().for_each(|w| self.entry(&w.integration).waiting += 1);
+        plan.differences.iter().for_each(|d| self.entry(&d.integration).differences += 1);
+        // A conflict is settled by the load of its own round; later rounds do not see it.
+        plan.conflicts.iter().for_each(|c| self.entry(&c.integration).conflicts += 1);
+    }
+
+    fn count_load(&mut self, loaded: &Loaded) {
+        for ((name, side), (created, updated)) in &loaded.counts {
+            let entry = self.entry(name);
+            let side = if *side == Side::Left { &mut entry.left } else { &mut entry.right };
+            side.created += created;
+            side.updated += updated;
+        }
+        for rejected in &loaded.rejected {
+            let entry = self.entry(&rejected.integration);
+            let side = if rejected.side == Side::Left { &mut entry.left } else { &mut entry.right };
+            side.rejected += 1;
+        }
+    }
+
+    fn finish(&mut self, snapshot: &Snapshot, done: &mut Done) {
+        for entry in self.report.integrations.values_mut() {
+            for side in [&mut entry.left, &mut entry.right] {
+                side.unchanged = side.total.saturating_sub(side.created + side.updated);
+            }
+        }
+        for (id, connector) in self.job.repositories {
+            let RequestCounts { reads, writes, retries, throttled_seconds } = connector.requests();
+            let counts = RequestReport { reads, writes, retries, throttled_seconds };
+            self.report.requests.insert(id.to_string(), counts);
+        }
+        let open =
+            |entry: &IntegrationReport| entry.held > 0 || entry.left.rejected + entry.right.rejected > 0;
+        self.report.exit = u8::from(self.report.integrations.values().any(open));
+        self.report.snapshot = snapshot.id.to_string();
+        self.report.seconds = seconds((self.job.clock)() - self.started);
+        done.report = self.report.clone();
+    }
+
+    fn took(&mut self, stage: &str, begun: DateTime<Utc>) {
+        let took = seconds((self.job.clock)() - begun);
+        *self.report.stages.entry(stage.to_owned()).or_default() += took;
+    }
+}
+
+fn seconds(time: chrono::TimeDelta) -> f64 {
+    time.as_seconds_f64().max(0.0)
+}
+
+/// Sides from whose absence nothing follows.
+fn incomplete(integrations: &[Integration], snapshot: &Snapshot) -> HashSet<(String, Side)> {
+    let mut found = HashSet::new();
+    for integration in integrations {
+        for side in Side::BOTH {
+            let collection = integration.side(side);
+            let table = snapshot.table(collection.repository.as_str(), collection.artifact.table);
+            if table.is_none_or(|t| !t.complete) {
+                found.insert((integration.name.clone(), side));
+            }
+        }
+    }
+    found
+}
+
+/// Opens a session over a snapshot: native tables and neutral views of every repository.
+///
+/// # Errors
+///
+/// Fails if a file of the snapshot cannot be opened or a view does not plan.
+pub async fn open_session(
+    store: &PipelineStore,
+    repositories: &Repositories,
+    snapshot: &Snapshot,
+    statements: &Statements,
+) -> Result<Sql, Failure> {
+    let sql = Sql::open(store.name(), Limits::default())?;
+    for (id, connector) in repositories {
+        for spec in connector.tables() {
+            let state = snapshot.table(id.as_str(), spec.name);
+            let files = state.iter().flat_map(|s| &s.parts).filter(|p| p.rows > 0);
+            let files = files
+                .map(|part| match store.store().root_path() {
+                    Some(root) => Ok(root.join(&part.path).to_string_lossy().into_owned()),
+                    None => Err(Failure::Defect("queries need a staging folder on this machine".into())),
+                })
+                .collect::<Result<Vec<_>, _>>()?;
+            let table = TableFiles { name: spec.name.into(), schema: native_schema(&spec.columns), files };
+            sql::register_files(&sql, id.as_str(), &table)?;
+        }
+        sql::register_neutral_views(&sql, statements, connector.system(), id.as_str()).await?;
+    }
+    Ok(sql)
+}
