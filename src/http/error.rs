@@ -146,15 +146,12 @@ fn collect_messages(value: &serde_json::Value, found: &mut Vec<String>, depth: u
         Value::Array(items) => items.iter().for_each(|v| collect_messages(v, found, depth + 1)),
         Value::Object(members) => {
             for (name, member) in members {
-                if name == "errors" {
-                    if let Value::Object(fields) = member {
-                        found.extend(
-                            fields.iter().filter_map(|(f, v)| v.as_str().map(|v| format!("{f}: {v}"))),
-                        );
-                        continue;
-                    }
-                }
-                if NAMES.contains(&name.as_str()) {
+                if name == "errors"
+                    && let Value::Object(fields) = member
+                {
+                    let named = fields.iter().filter_map(|(f, v)| v.as_str().map(|v| format!("{f}: {v}")));
+                    found.extend(named);
+                } else if NAMES.contains(&name.as_str()) {
                     collect_messages(member, found, depth + 1);
                 }
             }
@@ -192,13 +189,13 @@ mod tests {
 
     #[test]
     fn server_words_come_from_json_members() {
-        let jira = br#"{"errorMessages":["no permission"],"errors":{"summary":"is required"}}"#;
+        let two = br#"{"errorMessages":["no permission"],"errors":{"summary":"is required"}}"#;
         assert_eq!(
-            server_words(StatusCode::BAD_REQUEST, jira),
+            server_words(StatusCode::BAD_REQUEST, two),
             "status 400: no permission; summary: is required"
         );
-        let ado = br#"{"$id":"1","message":"TF401347: Invalid tree name","typeKey":"X"}"#;
-        assert_eq!(server_words(StatusCode::BAD_REQUEST, ado), "status 400: TF401347: Invalid tree name");
+        let one = br#"{"$id":"1","message":"TF401347: Invalid tree name","typeKey":"X"}"#;
+        assert_eq!(server_words(StatusCode::BAD_REQUEST, one), "status 400: TF401347: Invalid tree name");
     }
 
     #[test]

@@ -9,14 +9,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::DateTime;
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 use super::clock::Clock;
 use super::retry::until;
 
-/// The longest pause taken because a window is said to be used up. Azure DevOps
-/// names the time of complete recovery, which is later than needed.
-const HINT_WAIT_MAX: Duration = Duration::from_secs(60);
+/// The longest pause taken because a window is said to be used up. Some servers
+/// name the time of complete recovery, which is far later than needed; one that
+/// means it refuses the next request and says for how long.
+const HINT_WAIT_MAX: Duration = Duration::from_secs(15);
 
 /// The part of the budget that is never given up, whatever the server says, so
 /// that a run still ends: one in this many.
@@ -103,7 +104,8 @@ impl Pacer {
     pub(super) fn hint(&self, headers: &HeaderMap) {
         let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(str::trim);
         let remaining = text("x-ratelimit-remaining").and_then(|t| t.parse::<f64>().ok());
-        if remaining.is_none_or(|r| r >= 1.0) {
+        // The server's own wait is obeyed by the table and wins.
+        if remaining.is_none_or(|r| r >= 1.0) || headers.contains_key(RETRY_AFTER) {
             return;
         }
         let wait = text("x-ratelimit-reset")
@@ -146,7 +148,7 @@ fn window_end(text: &str, headers: &HeaderMap) -> Option<Duration> {
             _ => u64::try_from(number).ok().map(Duration::from_secs),
         };
     }
-    // Jira leaves the seconds out: 2026-05-01T12:05Z.
+    // Some servers leave the seconds out: 2026-05-01T12:05Z.
     let date = DateTime::parse_from_rfc3339(text)
         .or_else(|_| DateTime::parse_from_rfc3339(&text.replace('Z', ":00Z")))
         .ok()?;

@@ -175,7 +175,7 @@ fn by_status(
     let kind = ErrorKind::Unavailable;
     let server = wait.map_or(backoff, |w| if w.is_zero() { backoff } else { Wait::Server(w) });
     match status.as_u16() {
-        // Azure DevOps answers requests without a session with its sign-in page.
+        // Some servers answer a request without a session with their sign-in page.
         203 if html => Decision::SignIn,
         200..=299 => Decision::Accept { slow: wait.filter(|w| !w.is_zero()) },
         304 => Decision::Accept { slow: None },

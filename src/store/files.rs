@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
@@ -39,7 +40,7 @@ pub(super) struct Files {
 pub(super) struct Listed {
     pub(super) location: Location,
     pub(super) bytes: u64,
-    pub(super) modified: chrono::DateTime<chrono::Utc>,
+    pub(super) modified: DateTime<Utc>,
 }
 
 impl Files {
@@ -140,6 +141,28 @@ impl Files {
         Ok(names)
     }
 
+    /// Deletes temporary files that were last written before `before`.
+    pub(super) async fn delete_leftovers(
+        &self,
+        folder: Folder<'_>,
+        before: DateTime<Utc>,
+    ) -> Result<u64, Error> {
+        let prefix = Path::from(folder.to_string());
+        let listed = self.store.list(Some(&prefix)).try_collect::<Vec<_>>().await;
+        let mut bytes = 0;
+        for meta in listed.map_err(|e| Error::io("listing", &prefix, e))? {
+            let ours = meta.location.filename().is_some_and(|name| name.starts_with(TEMPORARY));
+            if ours && meta.last_modified < before {
+                self.store
+                    .delete(&meta.location)
+                    .await
+                    .map_err(|e| Error::io("deleting", &meta.location, e))?;
+                bytes += meta.size;
+            }
+        }
+        Ok(bytes)
+    }
+
     pub(super) async fn delete(&self, location: &Location) -> Result<(), Error> {
         match self.store.delete(&Path::from(location.to_string())).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
@@ -229,11 +252,11 @@ impl Draft {
     }
 
     fn place(mut self) -> io::Result<()> {
-        if let Draft::File { file, temporary, target } = &mut self {
-            if let Some(file) = file.take() {
-                let file = file.into_inner().map_err(|e| e.into_error())?;
-                place(file, temporary, target, false)?;
-            }
+        if let Draft::File { file: slot, temporary, target } = &mut self
+            && let Some(file) = slot.take()
+        {
+            let file = file.into_inner().map_err(|e| e.into_error())?;
+            place(file, temporary, target, false)?;
         }
         Ok(())
     }

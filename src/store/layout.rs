@@ -138,6 +138,7 @@ impl JournalKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Folder<'a> {
     Root,
+    Pipeline { pipeline: &'a str },
     Leases { place: &'a str },
     Heads { pipeline: &'a str },
     Snapshots { pipeline: &'a str },
@@ -152,6 +153,7 @@ impl fmt::Display for Folder<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Folder::Root => Ok(()),
+            Folder::Pipeline { pipeline } => write!(f, "{}", Name(pipeline)),
             Folder::Leases { place } => write!(f, "locks/{}", Name(place)),
             Folder::Heads { pipeline } => write!(f, "{}/heads", Name(pipeline)),
             Folder::Snapshots { pipeline } => write!(f, "{}/snapshots", Name(pipeline)),

@@ -89,14 +89,16 @@ impl Store {
     ) -> Result<Lease, Error> {
         for _ in 0..ATTEMPTS_MAX {
             let last = self.last_record(place).await?;
-            if let Some((_, record)) = &last {
-                if !record.released && record.expires_at > now && !is_gone(&record.holder) {
-                    return Err(Error::Held {
-                        place: place.to_owned(),
-                        holder: record.holder.to_string(),
-                        until: record.expires_at,
-                    });
-                }
+            if let Some((_, record)) = &last
+                && !record.released
+                && record.expires_at > now
+                && !is_gone(&record.holder)
+            {
+                return Err(Error::Held {
+                    place: place.to_owned(),
+                    holder: record.holder.to_string(),
+                    until: record.expires_at,
+                });
             }
             let (n, fencing) = last.map_or((1, 1), |(n, record)| (n + 1, record.fencing + 1));
             let record = Record {

@@ -17,9 +17,9 @@ const GRACE: TimeDelta = TimeDelta::hours(24);
 pub struct Pruned {
     /// Snapshots.
     pub snapshots: u64,
-    /// Parts of tables and sheets of the sync state.
+    /// Parts of tables, sheets of the sync state and pages of killed runs.
     pub files: u64,
-    /// Their size.
+    /// The size of all that was deleted, with what never got its name.
     pub bytes: u64,
 }
 
@@ -57,6 +57,16 @@ impl PipelineStore {
                 }
             }
         }
+        // What killed runs left: pages, and files that never got their name.
+        for file in self.files().list(Folder::Runs { pipeline: self.name() }).await? {
+            if matches!(file.location, Location::Page { .. }) && file.modified + GRACE < now {
+                self.files().delete(&file.location).await?;
+                pruned.files += 1;
+                pruned.bytes += file.bytes;
+            }
+        }
+        pruned.bytes +=
+            self.files().delete_leftovers(Folder::Pipeline { pipeline: self.name() }, now - GRACE).await?;
         Ok(pruned)
     }
 }

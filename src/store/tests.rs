@@ -356,7 +356,7 @@ async fn journal_of_earlier_runs_is_listed_in_order() {
 
 #[tokio::test]
 async fn pruning_keeps_what_a_kept_snapshot_lists() {
-    let (_folder, store) = folder();
+    let (folder, store) = folder();
     let pipeline = store.pipeline("p").unwrap();
     let many = rows((0..100_000).map(|n| (n, 1)));
     let old = pipeline.write_rows("ado", "cases", schema(), &[many]).await.unwrap();
@@ -367,8 +367,11 @@ async fn pruning_keeps_what_a_kept_snapshot_lists() {
     pipeline.advance_head(0, head("s2"), &[]).await.unwrap();
     let soon = pipeline.prune(&[], Utc::now()).await.unwrap();
     assert_eq!((soon.snapshots, soon.files), (1, 0));
+    let leftover = folder.path().join("p/heads/.tmp-1-0-00");
+    std::fs::write(&leftover, b"half").unwrap();
     let later = pipeline.prune(&[], Utc::now() + 25 * HOUR).await.unwrap();
     assert_eq!((later.snapshots, later.files), (0, 1));
+    assert!(!leftover.exists());
     pipeline.verify_snapshot(&snapshot("s2", new)).await.unwrap();
 }
 
