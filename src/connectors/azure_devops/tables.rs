@@ -209,12 +209,16 @@ fn work_item_fields(more: Vec<FieldSpec>) -> Vec<FieldSpec> {
     fields
 }
 
-fn relationship(name: &'static str, target: &'static str) -> RelationshipSpec {
-    RelationshipSpec { name, target, required: false, writable: true, cardinality: Cardinality::Many }
+fn one(name: &'static str, target: &'static str) -> RelationshipSpec {
+    RelationshipSpec { name, target, required: false, writable: true, cardinality: Cardinality::One }
+}
+
+fn many(name: &'static str, target: &'static str) -> RelationshipSpec {
+    RelationshipSpec { cardinality: Cardinality::Many, ..one(name, target) }
 }
 
 fn required(name: &'static str, target: &'static str) -> RelationshipSpec {
-    RelationshipSpec { name, target, required: true, writable: false, cardinality: Cardinality::One }
+    RelationshipSpec { required: true, writable: false, ..one(name, target) }
 }
 
 /// Describes the artifacts.
@@ -236,7 +240,7 @@ pub(super) fn artifacts() -> Vec<Artifact> {
             "test_plans",
             Identity::CrossReference,
             work_item_fields(vec![unbounded("Start Date"), unbounded("Finish Date")]),
-            vec![relationship("Test Case", "Test Case"), relationship("Parent", "Requirement")],
+            vec![many("Test Case", "Test Case"), one("Parent", "Requirement")],
         ),
         item(
             "Test Suite",
@@ -246,9 +250,9 @@ pub(super) fn artifacts() -> Vec<Artifact> {
             work_item_fields(vec![]),
             vec![
                 required("Parent Test Plan", "Test Plan"),
-                relationship("Parent", "Test Suite"),
-                relationship("Test Cases", "Test Case"),
-                relationship("Related", "Test Suite"),
+                one("Parent", "Test Suite"),
+                many("Test Cases", "Test Case"),
+                many("Related", "Test Suite"),
             ],
         ),
         item(
@@ -256,8 +260,12 @@ pub(super) fn artifacts() -> Vec<Artifact> {
             "case",
             "test_cases",
             Identity::CrossReference,
-            work_item_fields(vec![unbounded("Priority"), unbounded("Steps"), read_only("Automation status")]),
-            vec![relationship("Test Suites", "Test Suite")],
+            work_item_fields(vec![
+                unbounded("Priority"),
+                FieldSpec { notation: Some(Notation::Html), ..unbounded("Steps") },
+                read_only("Automation status"),
+            ]),
+            vec![many("Test Suites", "Test Suite")],
         ),
         run(),
         result(),
