@@ -1,0 +1,660 @@
+//! Test results: pre-created, added, updated, listed; iterations and bugs.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
+
+use super::fields::F;
+use super::http::{Answer, Call, Failure, Reply, ref_id, text};
+use super::items::{Relation, Target};
+use super::plans::{person_of, stamp};
+use super::runs::{Run, no_run, run_id, url_of};
+use super::state::State;
+use super::value::{Millis, UNSET, guid, iso, parse_date};
+
+/// The outcomes by number.
+pub(super) const OUTCOMES: [&str; 15] = [
+    "Unspecified", "None", "Passed", "Failed", "Inconclusive", "Timeout", "Aborted", "Blocked", "NotExecuted",
+    "Warning", "Error", "NotApplicable", "Paused", "InProgress", "NotImpacted",
+];
+/// The states of results by number.
+pub(super) const RESULT_STATES: [&str; 6] =
+    ["Unspecified", "Pending", "Queued", "InProgress", "Paused", "Completed"];
+/// The state of a result that is done.
+pub(super) const COMPLETED: u8 = 5;
+/// The first result of every run.
+pub(super) const FIRST_RESULT: u32 = 100_000;
+/// How many results one call gives, plain and with details.
+const MAX_PLAIN: usize = 1000;
+const MAX_DETAILED: usize = 200;
+
+/// The parts of a result that few results have.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Extra {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) title: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) comment: Option<Box<str>>,
+    /// Member and value of text members that are kept as sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) texts: Vec<(Box<str>, Box<str>)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) bugs: Vec<u32>,
+    /// Iterations as JSON text, because most results are never asked for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) iterations: Option<Box<str>>,
+    /// Custom fields and sub-results as JSON text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) custom: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sub: Option<Box<str>>,
+}
+
+/// One result, compact: there are millions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct TestResult {
+    #[serde(rename = "i")]
+    pub(super) id: u32,
+    #[serde(rename = "p")]
+    pub(super) point: u32,
+    #[serde(rename = "c")]
+    pub(super) case: u32,
+    #[serde(rename = "v")]
+    pub(super) case_revision: u32,
+    #[serde(rename = "k")]
+    pub(super) configuration: u32,
+    #[serde(rename = "u")]
+    pub(super) suite: u32,
+    #[serde(rename = "o")]
+    pub(super) outcome: u8,
+    #[serde(rename = "s")]
+    pub(super) state: u8,
+    #[serde(rename = "y")]
+    pub(super) priority: u8,
+    #[serde(rename = "r")]
+    pub(super) revision: u32,
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
+    pub(super) started: Option<Millis>,
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+    pub(super) completed: Option<Millis>,
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    pub(super) millis: Option<i64>,
+    #[serde(rename = "a")]
+    pub(super) created: Millis,
+    #[serde(rename = "t")]
+    pub(super) updated: Millis,
+    #[serde(rename = "w")]
+    pub(super) by: u32,
+    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+    pub(super) run_by: Option<u32>,
+    #[serde(rename = "q", default, skip_serializing_if = "Option::is_none")]
+    pub(super) owner: Option<u32>,
+    #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
+    pub(super) extra: Option<Box<Extra>>,
+}
+
+/// The text members of a result that are kept as sent.
+const TEXTS: [&str; 10] = [
+    "errorMessage", "stackTrace", "computerName", "automatedTestName", "automatedTestStorage", "automatedTestType",
+    "automatedTestId", "automatedTestTypeId", "failureType", "resolutionState",
+];
+
+/// The word with a small first letter.
+pub(super) fn camel(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// The number of a word among names; numbers are accepted as numbers or text.
+pub(super) fn enumeration(names: &[&str], value: &Json, member: &str) -> Result<u8, Failure> {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let number = text.trim().parse::<usize>().ok().filter(|n| *n < names.len());
+    let found = number.or_else(|| names.iter().position(|n| n.eq_ignore_ascii_case(text.trim())));
+    found.and_then(|n| u8::try_from(n).ok()).ok_or_else(|| {
+        Failure::property(format!("The value '{text}' is not valid for {member}: one of {} is expected.", names.join(", ")))
+    })
+}
+
+/// The number of an outcome.
+pub(super) fn outcome_of(value: &Json) -> Result<u8, Failure> {
+    enumeration(&OUTCOMES, value, "outcome")
+}
+
+impl TestResult {
+    /// A result that is not run yet.
+    pub(super) fn pending(id: u32, at: Millis, by: u32) -> Self {
+        Self {
+            id,
+            point: 0,
+            case: 0,
+            case_revision: 0,
+            configuration: 0,
+            suite: 0,
+            outcome: 0,
+            state: 1,
+            priority: 0,
+            revision: 1,
+            started: None,
+            completed: None,
+            millis: None,
+            created: at,
+            updated: at,
+            by,
+            run_by: None,
+            owner: None,
+            extra: None,
+        }
+    }
+
+    /// The duration in milliseconds, as sent or as the difference of the dates.
+    pub(super) fn duration(&self) -> i64 {
+        self.millis.unwrap_or_else(|| self.started.zip(self.completed).map_or(0, |(from, to)| (to - from).max(0)))
+    }
+
+    fn kept(&self, name: &str) -> Option<&str> {
+        let texts = &self.extra.as_ref()?.texts;
+        texts.iter().find(|(n, _)| &**n == name).map(|(_, v)| &**v)
+    }
+
+    /// The failure type in the test area's words.
+    pub(super) fn failure_type(&self) -> &str {
+        self.kept("failureType").unwrap_or("None")
+    }
+
+    /// The resolution state's name.
+    pub(super) fn resolution(&self) -> &str {
+        self.kept("resolutionState").unwrap_or("")
+    }
+
+    /// The extra part, made if it is not there.
+    pub(super) fn extra(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_with(Box::default)
+    }
+}
+
+impl State {
+    /// A pending result for a point.
+    pub(super) fn result_of_point(&self, id: u32, point: u32, at: Millis, by: u32) -> TestResult {
+        let mut result = TestResult::pending(id, at, by);
+        let Some(held) = self.points.get(&point) else { return result };
+        let item = self.items.get(&held.case);
+        (result.point, result.case, result.configuration, result.suite) = (point, held.case, held.configuration, held.suite);
+        result.case_revision = item.map_or(0, super::items::Item::rev);
+        result.priority = match item.and_then(|i| i.get(F::Priority)) {
+            Some(super::value::Value::Int(n)) => u8::try_from(*n).unwrap_or(0),
+            _ => 0,
+        };
+        result.owner = held.tester;
+        result
+    }
+
+    /// Lets the point of a completed result show it, unless it shows a later one.
+    pub(super) fn show_on_point(&mut self, run: u32, result: &TestResult, at: Millis, by: u32) {
+        let sync = |state: &Self, plan: u32| {
+            let settings = state.plans.get(&plan).and_then(|p| p.settings.get("testOutcomeSettings"));
+            settings.and_then(|s| s.get("syncOutcomeAcrossSuites")).and_then(Json::as_bool).unwrap_or(false)
+        };
+        let Some(point) = self.points.get_mut(&result.point) else { return };
+        if (run, result.id) < (point.run, point.result) || (point.reset != UNSET && point.reset > at) {
+            return;
+        }
+        (point.outcome, point.run, point.result) = (result.outcome, run, result.id);
+        (point.updated, point.by) = (at, by);
+        point.revision += 1;
+        let (case, configuration, suite) = (point.case, point.configuration, point.suite);
+        let Some(plan) = self.suites.get(&suite).map(|s| s.plan) else { return };
+        if !sync(self, plan) {
+            return;
+        }
+        let suites: Vec<u32> = self.index.suites_of.get(&case).into_iter().flatten().copied().collect();
+        for other in suites.into_iter().filter(|s| self.suites[s].plan == plan && *s != suite) {
+            for id in self.suites[&other].points.get(&case).cloned().unwrap_or_default() {
+                if let Some(twin) = self.points.get_mut(&id).filter(|p| p.configuration == configuration) {
+                    (twin.outcome, twin.run, twin.result) = (result.outcome, run, result.id);
+                    (twin.updated, twin.by) = (at, by);
+                    twin.revision += 1;
+                }
+            }
+        }
+    }
+}
+
+fn date(body: &Json, name: &str) -> Result<Option<Millis>, Failure> {
+    match body.get(name) {
+        None | Some(Json::Null) => Ok(None),
+        Some(value) => match value.as_str().and_then(parse_date) {
+            Some(at) => Ok(Some(at)),
+            None => Err(Failure::property(format!("The value {value} is not valid for {name}: a date is expected."))),
+        },
+    }
+}
+
+/// Puts the members of a body onto a result.
+fn fill(state: &State, call: &Call, result: &mut TestResult, body: &Json) -> Result<(), Failure> {
+    if let Some(outcome) = body.get("outcome").filter(|o| !o.is_null()) {
+        result.outcome = outcome_of(outcome)?;
+    }
+    if let Some(value) = body.get("state").filter(|s| !s.is_null()) {
+        result.state = enumeration(&RESULT_STATES, value, "state")?;
+    }
+    result.started = date(body, "startedDate")?.or(result.started);
+    result.completed = date(body, "completedDate")?.or(result.completed);
+    if result.started.zip(result.completed).is_some_and(|(from, to)| to < from) {
+        return Err(Failure::property("completedDate must not precede startedDate."));
+    }
+    if let Some(millis) = body.get("durationInMs").and_then(|d| d.as_f64().or_else(|| d.as_str()?.parse().ok())) {
+        result.millis = Some(millis.round() as i64);
+    }
+    if let Some(priority) = body.get("priority").and_then(Json::as_u64) {
+        result.priority = u8::try_from(priority).unwrap_or(u8::MAX);
+    }
+    if let Some(owner) = body.get("owner").and_then(|p| person_of(state, p)) {
+        result.owner = Some(owner);
+    }
+    if let Some(by) = body.get("runBy").and_then(|p| person_of(state, p)) {
+        result.run_by = Some(by);
+    }
+    if let Some(configuration) = body.get("configuration").and_then(ref_id).filter(|_| result.point == 0) {
+        result.configuration = configuration;
+    }
+    if result.state == COMPLETED {
+        result.run_by = result.run_by.or(Some(call.user));
+        result.completed = result.completed.or(Some(call.now.max(result.started.unwrap_or(call.now))));
+        result.started = result.started.or(result.completed);
+    }
+    if let Some(title) = text(body, "testCaseTitle") {
+        result.extra().title = Some(title.into());
+    }
+    if let Some(comment) = text(body, "comment") {
+        result.extra().comment = Some(comment.into());
+    }
+    for name in TEXTS {
+        let Some(value) = text(body, name) else { continue };
+        let texts = &mut result.extra().texts;
+        texts.retain(|(n, _)| &**n != name);
+        texts.push((name.into(), value.into()));
+    }
+    for (name, keep) in [("customFields", 0), ("subResults", 1), ("iterationDetails", 2)] {
+        let Some(list) = body.get(name).filter(|l| l.as_array().is_some_and(|l| !l.is_empty())) else { continue };
+        let extra = result.extra();
+        match keep {
+            0 => extra.custom = Some(list.to_string().into()),
+            1 => extra.sub = Some(list.to_string().into()),
+            _ => extra.iterations = Some(check_iterations(list)?.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Iterations as they are kept: outcomes by their names, every action with its iteration.
+fn check_iterations(list: &Json) -> Result<String, Failure> {
+    let mut list = list.clone();
+    for (number, iteration) in list.as_array_mut().into_iter().flatten().enumerate() {
+        let id = iteration.get("id").and_then(ref_id).unwrap_or(u32::try_from(number + 1).unwrap_or(1));
+        iteration["id"] = json!(id);
+        if let Some(outcome) = iteration.get("outcome").filter(|o| !o.is_null()) {
+            iteration["outcome"] = json!(OUTCOMES[outcome_of(outcome)? as usize]);
+        }
+        for group in ["actionResults", "parameters"] {
+            let Some(actions) = iteration.get_mut(group).and_then(Json::as_array_mut) else { continue };
+            for action in actions {
+                action["iterationId"] = json!(id);
+                if let Some(outcome) = action.get("outcome").filter(|o| !o.is_null()) {
+                    action["outcome"] = json!(OUTCOMES[outcome_of(outcome)? as usize]);
+                }
+            }
+        }
+    }
+    Ok(list.to_string())
+}
+
+fn stub(state: &State, call: &Call, run: u32, result: &TestResult) -> Json {
+    json!({"id": result.id, "project": {}, "outcome": OUTCOMES[result.outcome as usize],
+        "testRun": {"id": run.to_string(), "name": state.runs[&run].name, "url": url_of(state, call, run)},
+        "lastUpdatedBy": {}, "priority": result.priority, "url": ""})
+}
+
+/// Whether a version asks for title and revision besides the point: since 5.0-preview.6.
+fn strict(call: &Call) -> bool {
+    let version = call.version;
+    !(version.number < 50 && version.number > 0
+        || version.number == 50 && version.preview && (1..=5).contains(&version.revision))
+}
+
+fn new_result(state: &State, call: &Call, run: u32, id: u32, body: &Json) -> Result<TestResult, Failure> {
+    let held = &state.runs[&run];
+    let mut result = match held.plan {
+        Some(plan) => {
+            let point = body.get("testPoint").and_then(ref_id).unwrap_or(0);
+            let known = state.points.get(&point).is_some_and(|p| state.suites.get(&p.suite).is_some_and(|s| s.plan == plan));
+            if !known {
+                return Err(Failure::no_test_object(format!("Test point {point} not found.")));
+            }
+            let revision = body.get("testCaseRevision").and_then(ref_id);
+            if strict(call) {
+                text(body, "testCaseTitle").filter(|t| !t.is_empty()).ok_or_else(|| Failure::null("testCaseTitle"))?;
+                revision.ok_or_else(|| Failure::null("testCaseRevision"))?;
+            }
+            let mut result = state.result_of_point(id, point, call.now, call.user);
+            result.case_revision = revision.unwrap_or(result.case_revision);
+            result
+        }
+        None => {
+            text(body, "testCaseTitle").filter(|t| !t.is_empty()).ok_or_else(|| Failure::null("testCaseTitle"))?;
+            if held.automated {
+                text(body, "automatedTestName").filter(|t| !t.is_empty()).ok_or_else(|| Failure::null("automatedTestName"))?;
+            }
+            let mut result = TestResult::pending(id, call.now, call.user);
+            result.state = 0;
+            result
+        }
+    };
+    fill(state, call, &mut result, body)?;
+    Ok(result)
+}
+
+fn bugs_of(state: &State, body: &Json) -> Result<Vec<u32>, Failure> {
+    let list = body.get("associatedBugs").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
+    let one = |bug: &Json| {
+        let id = ref_id(bug).ok_or_else(|| Failure::null("associatedBugs.id"))?;
+        state.live(id).map(|_| id).ok_or_else(|| Failure::no_item(id))
+    };
+    list.iter().map(one).collect()
+}
+
+/// Links bugs to a result: on the result, and as an artifact link on the bug.
+pub(super) fn link_bugs(state: &mut State, call_stamp: super::links::Stamp, run: u32, result: u32, bugs: &[u32]) {
+    for &bug in bugs {
+        if let Some(held) = state.runs.get_mut(&run).and_then(|r| r.result_mut(result)) {
+            let list = &mut held.extra().bugs;
+            if list.contains(&bug) {
+                continue;
+            }
+            list.push(bug);
+        }
+        state.next_resource += 1;
+        let relation = Relation {
+            rel: "ArtifactLink".into(),
+            target: Target::Url(format!("vstfs:///TestManagement/TcmResult/{run}.{result}")),
+            comment: None,
+            name: Some("Test Result".into()),
+            resource: Some((state.next_resource, call_stamp.at)),
+        };
+        let twin = state.items.get(&bug).is_some_and(|i| i.relations.iter().any(|r| r.target == relation.target));
+        if !twin {
+            let change = super::items::Change { force: true, by: call_stamp.by, at: call_stamp.at, ..Default::default() };
+            state.commit(bug, change);
+            state.add_relation(bug, relation, super::links::Stamp { own: false, ..call_stamp });
+        }
+    }
+}
+
+/// `POST Runs/{runId}/results`.
+pub(super) fn add(state: &mut State, call: &Call) -> Answer {
+    let run = run_id(state, call)?;
+    let bodies = call.array()?;
+    let mut id = state.runs[&run].next_result();
+    let mut new = Vec::with_capacity(bodies.len());
+    for body in &bodies {
+        new.push((new_result(state, call, run, id, body)?, bugs_of(state, body)?));
+        id += 1;
+    }
+    let stubs = new.iter().map(|(r, _)| stub(state, call, run, r)).collect();
+    for (result, bugs) in new {
+        store(state, call, run, result, &bugs);
+    }
+    state.stamp_run(run, call.now);
+    Ok(Reply::list(stubs))
+}
+
+fn store(state: &mut State, call: &Call, run: u32, result: TestResult, bugs: &[u32]) {
+    let id = result.id;
+    if result.state == COMPLETED {
+        state.show_on_point(run, &result, call.now, call.user);
+    }
+    if let Some(held) = state.runs.get_mut(&run) {
+        match held.results.binary_search_by_key(&id, |r| r.id) {
+            Ok(at) => held.results[at] = result,
+            Err(at) => held.results.insert(at, result),
+        }
+        held.by = call.user;
+    }
+    link_bugs(state, stamp(call), run, id, bugs);
+    state.touch();
+}
+
+/// `PATCH Runs/{runId}/results`.
+pub(super) fn update(state: &mut State, call: &Call) -> Answer {
+    let run = run_id(state, call)?;
+    let bodies = call.array()?;
+    let mut changed: Vec<(TestResult, Vec<u32>)> = Vec::with_capacity(bodies.len());
+    for body in &bodies {
+        let Some(id) = body.get("id").and_then(ref_id) else {
+            return Err(Failure::new(500, "ArgumentNullException", "Value cannot be null.\r\nParameter name: result"));
+        };
+        let earlier = changed.iter().rev().find(|(r, _)| r.id == id).map(|(r, _)| r);
+        let held = earlier.or_else(|| state.runs[&run].result(id)).ok_or_else(|| no_result(run, id))?;
+        let mut result = held.clone();
+        fill(state, call, &mut result, body)?;
+        result.revision += 1;
+        (result.updated, result.by) = (call.now, call.user);
+        changed.push((result, bugs_of(state, body)?));
+    }
+    let stubs = changed.iter().map(|(r, _)| stub(state, call, run, r)).collect();
+    for (result, bugs) in changed {
+        store(state, call, run, result, &bugs);
+    }
+    state.stamp_run(run, call.now);
+    Ok(Reply::list(stubs))
+}
+
+fn no_result(run: u32, id: u32) -> Failure {
+    Failure::no_test_object(format!("Test result {id} does not exist in test run {run}."))
+}
+
+/// The details that a reader asks for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Details {
+    iterations: bool,
+    items: bool,
+    sub: bool,
+    point: bool,
+}
+
+impl Details {
+    fn of(call: &Call) -> Result<Self, Failure> {
+        let mut details = Self::default();
+        for word in call.q("detailstoinclude").unwrap_or_default().split(',').map(|w| w.trim().to_lowercase()) {
+            match word.as_str() {
+                "" | "none" | "0" => {}
+                "iterations" | "1" => details.iterations = true,
+                "workitems" | "2" => details.items = true,
+                "subresults" | "4" => details.sub = true,
+                "point" | "8" => details.point = true,
+                other => return Err(Failure::binding(format!("The value '{other}' is not valid for detailsToInclude."))),
+            }
+        }
+        Ok(details)
+    }
+
+    fn any(self) -> bool {
+        self.iterations || self.items || self.sub || self.point
+    }
+}
+
+/// The title that a result shows.
+pub(super) fn title_of<'a>(state: &'a State, result: &'a TestResult) -> &'a str {
+    let own = result.extra.as_ref().and_then(|e| e.title.as_deref());
+    own.unwrap_or_else(|| state.title(result.case))
+}
+
+fn shallow(id: u32, name: &str) -> Json {
+    json!({"id": id.to_string(), "name": name})
+}
+
+fn show(state: &State, call: &Call, id: u32, run: &Run, result: &TestResult, details: Details) -> Json {
+    let base = &call.base;
+    let url = format!("{}/Results/{}", url_of(state, call, id), result.id);
+    let title = title_of(state, result);
+    let mut body = json!({"id": result.id});
+    if result.configuration != 0 {
+        body["configuration"] = shallow(result.configuration, state.configuration_name(result.configuration));
+    }
+    body["project"] = state.shallow_project(base, run.project);
+    for (name, date) in [("startedDate", result.started), ("completedDate", result.completed)] {
+        if let Some(date) = date {
+            body[name] = json!(iso(date));
+        }
+    }
+    if result.state == COMPLETED || result.millis.is_some() {
+        body["durationInMs"] = json!(result.duration() as f64);
+    }
+    body["outcome"] = json!(OUTCOMES[result.outcome as usize]);
+    for (name, person) in [("owner", result.owner), ("runBy", result.run_by)] {
+        if let Some(person) = person {
+            body[name] = state.person(base, person);
+        }
+    }
+    body["revision"] = json!(result.revision);
+    body["state"] = json!(RESULT_STATES[result.state as usize]);
+    body["testCase"] = if result.case == 0 { json!({"name": title}) } else { shallow(result.case, title) };
+    if details.point && result.point != 0 {
+        body["testPoint"] = json!({"id": result.point.to_string()});
+        body["testSuite"] = shallow(result.suite, state.title(result.suite));
+        if let Some(plan) = run.plan {
+            body["testPlan"] = shallow(plan, state.title(plan));
+        }
+    }
+    body["testRun"] = json!({"id": id.to_string(), "name": run.name, "url": url_of(state, call, id)});
+    body["lastUpdatedDate"] = json!(iso(result.updated));
+    body["lastUpdatedBy"] = state.person(base, result.by);
+    body["priority"] = json!(result.priority);
+    body["createdDate"] = json!(iso(result.created));
+    if let Some(build) = run.extra.get("build") {
+        body["build"] = build.clone();
+    }
+    put_extra(state, &mut body, result, details, &url);
+    body["url"] = json!(url);
+    body["failureType"] = json!(result.failure_type());
+    let area = state.project(run.project).area;
+    body["area"] = json!({"id": area.to_string(), "name": state.node_path(area),
+        "url": format!("vstfs:///Classification/Node/{}", guid(&format!("node {area}")))});
+    body["testCaseTitle"] = json!(title);
+    if result.case_revision != 0 {
+        body["testCaseRevision"] = json!(result.case_revision);
+    }
+    body["testCaseReferenceId"] = json!(if result.case == 0 { result.id } else { result.case });
+    body
+}
+
+fn put_extra(state: &State, body: &mut Json, result: &TestResult, details: Details, url: &str) {
+    let parse = |text: &Option<Box<str>>| text.as_deref().and_then(|t| serde_json::from_str::<Json>(t).ok());
+    let empty = Extra::default();
+    let extra = result.extra.as_deref().unwrap_or(&empty);
+    if let Some(comment) = &extra.comment {
+        body["comment"] = json!(comment);
+    }
+    for (name, value) in extra.texts.iter().filter(|(n, _)| &**n != "failureType") {
+        body[&**name] = json!(value);
+    }
+    body["customFields"] = parse(&extra.custom).unwrap_or_else(|| json!([]));
+    if details.items {
+        let bug = |id: &u32| json!({"id": id.to_string(), "name": state.title(*id), "url": ""});
+        body["associatedBugs"] = extra.bugs.iter().filter(|b| state.items.contains_key(b)).map(bug).collect();
+    }
+    if details.iterations {
+        body["iterationDetails"] = Json::Array(iterations_of(extra, url, true));
+    }
+    if details.sub && let Some(sub) = parse(&extra.sub) {
+        body["subResults"] = sub;
+    }
+}
+
+/// The iterations with their urls; actions and parameters only if asked for.
+fn iterations_of(extra: &Extra, url: &str, actions: bool) -> Vec<Json> {
+    let parsed = extra.iterations.as_deref().and_then(|t| serde_json::from_str::<Json>(t).ok());
+    let Some(Json::Array(mut list)) = parsed else { return Vec::new() };
+    for iteration in &mut list {
+        let own = format!("{url}/Iterations/{}", iteration["id"]);
+        if let Some(members) = iteration.as_object_mut() {
+            if !actions {
+                members.shift_remove("actionResults");
+                members.shift_remove("parameters");
+                members.shift_remove("attachments");
+            }
+            members.insert("url".to_owned(), json!(own));
+        }
+        for group in ["actionResults", "parameters"] {
+            let Some(rows) = iteration.get_mut(group).and_then(Json::as_array_mut) else { continue };
+            for row in rows {
+                let path = row.get("actionPath").and_then(Json::as_str).unwrap_or_default().to_owned();
+                row["url"] = json!(format!("{own}/ActionResults/{path}"));
+            }
+        }
+    }
+    list
+}
+
+/// `GET Runs/{runId}/results`.
+pub(super) fn list(state: &mut State, call: &Call) -> Answer {
+    let id = run_id(state, call)?;
+    let details = Details::of(call)?;
+    let most = if details.any() { MAX_DETAILED } else { MAX_PLAIN };
+    let top = call.number("$top")?.unwrap_or(most);
+    if top > most {
+        return Err(Failure::property(format!("Maximum {most} test results can be processed in a single call.")));
+    }
+    let skip = call.number("$skip")?.unwrap_or(0);
+    let run = &state.runs[&id];
+    let rows: Vec<&TestResult> = match call.q("outcomes") {
+        None => run.results.iter().skip(skip).take(top).collect(),
+        Some(words) => {
+            let wanted = words.split(',').map(|w| outcome_of(&json!(w.trim()))).collect::<Result<Vec<_>, _>>()?;
+            run.results.iter().filter(|r| wanted.contains(&r.outcome)).skip(skip).take(top).collect()
+        }
+    };
+    Ok(Reply::list(rows.into_iter().map(|r| show(state, call, id, run, r, details)).collect()))
+}
+
+/// The run and the result of a call's path.
+pub(super) fn result_id(state: &State, call: &Call) -> Result<(u32, u32), Failure> {
+    let run = run_id(state, call)?;
+    let id = call.id("testCaseResultId")?;
+    state.runs.get(&run).ok_or_else(|| no_run(run))?.result(id).map(|_| (run, id)).ok_or_else(|| no_result(run, id))
+}
+
+/// `GET Runs/{runId}/results/{testCaseResultId}`.
+pub(super) fn get(state: &mut State, call: &Call) -> Answer {
+    let (id, result) = result_id(state, call)?;
+    let run = &state.runs[&id];
+    let held = run.result(result).ok_or_else(|| no_result(id, result))?;
+    let details = Details { point: true, ..Details::of(call)? };
+    Ok(Reply::ok(show(state, call, id, run, held, details)))
+}
+
+/// `GET Runs/{runId}/Results/{testCaseResultId}/iterations[/{iterationId}]`.
+pub(super) fn iterations(state: &mut State, call: &Call) -> Answer {
+    let (run, id) = result_id(state, call)?;
+    let url = format!("{}/Results/{id}", url_of(state, call, run));
+    let held = state.runs[&run].result(id).and_then(|r| r.extra.as_deref());
+    let list = held.map(|extra| iterations_of(extra, &url, call.flag("includeactionresults"))).unwrap_or_default();
+    if call.param("iterationId").is_none() {
+        return Ok(Reply::list(list));
+    }
+    let wanted = call.id("iterationId")?;
+    let found = list.into_iter().find(|i| i["id"] == json!(wanted));
+    found.map(Reply::ok).ok_or_else(|| {
+        Failure::no_test_object(format!("Iteration {wanted} of test result {id} not found in test run {run}."))
+    })
+}
+
+/// `GET Runs/{runId}/Results/{testCaseResultId}/bugs` and `…/workitems`.
+pub(super) fn bugs(state: &mut State, call: &Call) -> Answer {
+    let (run, id) = result_id(state, call)?;
+    let extra = state.runs[&run].result(id).and_then(|r| r.extra.as_deref());
+    let one = |bug: &u32| {
+        let item = state.live(*bug)?;
+        Some(json!({"id": bug.to_string(), "name": item.text(F::Title), "type": item.kind,
+            "url": state.item_url(&call.base, *bug), "webUrl": state.web_url(&call.base, *bug)}))
+    };
+    Ok(Reply::list(extra.map(|e| e.bugs.iter().filter_map(one).collect()).unwrap_or_default()))
+}

@@ -1,0 +1,1 @@
+//! Drives the emulator as a client would.
