@@ -252,7 +252,7 @@ fn run() -> Artifact {
         identity: Identity::Slot,
         fields: vec![
             field("Status"),
-            FieldSpec { length_max: Some(TEXT_MAX), ..field("Comment") },
+            FieldSpec { notation: Some(Notation::Plain), length_max: Some(TEXT_MAX), ..field("Comment") },
             field("Started On"),
             field("Finished On"),
             read_only("Duration"),

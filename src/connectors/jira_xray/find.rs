@@ -1,12 +1,13 @@
 //! Which creates happened: what was made since, compared field by field here.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::JiraXray;
 use super::describe::Kind;
-use super::extract::quoted;
+use super::extract::{CONTENT, quoted};
 use super::values::to_text;
 use super::wire::Issue;
 use crate::connectors::Error;
@@ -28,8 +29,8 @@ impl JiraXray {
         let mut made: HashMap<(&str, &str), Vec<Issue>> = HashMap::new();
         for create in creates {
             let place = (create.project.as_str(), create.artifact.as_str());
-            if !made.contains_key(&place) {
-                made.insert(place, self.made_since(place, since).await?);
+            if let Entry::Vacant(entry) = made.entry(place) {
+                entry.insert(self.made_since(place, since).await?);
             }
         }
         let mut found = Vec::with_capacity(creates.len());
@@ -61,7 +62,7 @@ impl JiraXray {
             (since - CLOCKS_DIFFER).timestamp_millis()
         );
         let ids: Vec<String> = self.sweep(&jql).await?.into_iter().map(|id| id.to_string()).collect();
-        Ok(self.fetch(&ids, &["*all", "-comment", "-attachment", "-worklog"]).await?.0)
+        Ok(self.fetch(&ids, &CONTENT).await?.0)
     }
 
     /// Picks the values by which a create is recognised: those of its custom

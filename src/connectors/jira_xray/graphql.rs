@@ -36,10 +36,15 @@ impl Part {
     /// Tells how many of this part fit into one document.
     pub(super) const fn per_document(&self) -> usize {
         let by_resolvers = RESOLVERS_MAX / self.resolvers;
-        let by_items = if self.items == 0 { by_resolvers } else { ITEMS_MAX / self.items };
-        if by_items < by_resolvers { by_items } else { by_resolvers }
+        match ITEMS_MAX.checked_div(self.items) {
+            Some(by_items) if by_items < by_resolvers => by_items,
+            _ => by_resolvers,
+        }
     }
 }
+
+/// A part with the values of its variables.
+pub(super) type Question = (Part, Vec<Value>);
 
 const fn query(text: &'static str, types: &'static [&'static str], resolvers: usize, items: usize) -> Part {
     Part { query: true, text, types, resolvers, items }
@@ -224,7 +229,7 @@ impl Document {
     /// Packs parts with their variables into as few documents as the budget
     /// allows, in order. Answers stand under [`alias`] of the position within
     /// the document.
-    pub(super) fn pack(parts: impl IntoIterator<Item = (Part, Vec<Value>)>) -> Vec<Document> {
+    pub(super) fn pack(parts: impl IntoIterator<Item = Question>) -> Vec<Document> {
         let mut documents: Vec<Document> = Vec::new();
         for (part, values) in parts {
             let fits = documents.last().is_some_and(|last| {

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::JiraXray;
 use super::describe::Kind;
-use super::graphql::{self, Document, Part};
+use super::graphql::{self, Document, Question};
 use super::steps::wire_step;
 use super::update::words_of;
 use super::values::Form;
@@ -391,7 +391,7 @@ impl JiraXray {
     /// one document run in order; documents do only with `at_once` of 1.
     pub(super) async fn mutate(
         &self,
-        parts: Vec<(Part, Vec<Value>)>,
+        parts: Vec<Question>,
         operation: &'static str,
         at_once: usize,
     ) -> Vec<Result<Value, Failure>> {

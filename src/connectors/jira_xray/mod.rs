@@ -33,6 +33,7 @@ mod steps;
 mod update;
 mod values;
 mod wire;
+mod xray;
 
 use std::collections::HashMap;
 use std::sync::Mutex;

@@ -6,26 +6,30 @@ use arrow::record_batch::RecordBatch;
 use chrono::{DateTime, Utc};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::JiraXray;
 use super::describe::{Kind, run_columns};
-use super::extract::{DOCUMENTS_AT_ONCE, malformed, no_rows, parse};
-use super::graphql::{self, LIMIT, Part};
+use super::extract::{malformed, no_rows};
+use super::graphql::{self, LIMIT, Part, Question};
 use super::rows::add_run;
 use super::wire::{Connection, Run, RunRef};
+use super::xray::{DOCUMENTS_AT_ONCE, parse};
 use crate::connectors::{Error, Page, RowBuilder};
 
 /// Executions named in one question.
 const EXECUTIONS: usize = 100;
+
+/// A page of the runs of one group: the group and the start.
+type Window = (usize, usize);
 
 /// A walk over all runs of groups of executions.
 struct Walk {
     part: Part,
     modified_since: Option<String>,
     groups: Vec<Vec<String>>,
-    /// Pages still to ask for: group and start.
-    open: VecDeque<(usize, usize)>,
+    /// Pages still to ask for.
+    open: VecDeque<Window>,
     /// Runs announced and seen, per group.
     counts: BTreeMap<usize, (usize, HashSet<String>)>,
 }
@@ -43,9 +47,9 @@ impl Walk {
     }
 
     /// Takes as many pages as some documents hold.
-    fn take(&mut self) -> (Vec<(usize, usize)>, Vec<(Part, Vec<Value>)>) {
+    fn take(&mut self) -> (Vec<Window>, Vec<Question>) {
         let count = (self.part.per_document() * DOCUMENTS_AT_ONCE).min(self.open.len());
-        let windows: Vec<(usize, usize)> = self.open.drain(..count).collect();
+        let windows: Vec<Window> = self.open.drain(..count).collect();
         let parts = windows
             .iter()
             .map(|(group, start)| {
@@ -56,7 +60,7 @@ impl Walk {
     }
 
     /// Notes a page, and the pages after it when it is a first one.
-    fn note(&mut self, (group, start): (usize, usize), total: usize, ids: impl Iterator<Item = String>) {
+    fn note(&mut self, (group, start): Window, total: usize, ids: impl Iterator<Item = String>) {
         let count = self.counts.entry(group).or_default();
         count.0 = total;
         count.1.extend(ids);

@@ -11,13 +11,13 @@ use serde_json::{Map, Value, json};
 
 use super::JiraXray;
 use super::describe::Kind;
-use super::extract::parse;
 use super::graphql::{self, LIMIT};
 use super::load::{Failure, outcome_of};
 use super::rows::{model_step, revision};
 use super::steps::edits;
 use super::values::{Form, to_json};
 use super::wire::{self, Connection, ErrorBody, Issue};
+use super::xray::parse;
 use crate::connectors::Error;
 use crate::http::Reply;
 use crate::model::{Change, FieldWrite, Hop, Key, Op, Outcome, Step, WriteValue};
@@ -74,10 +74,13 @@ impl<'a> Work<'a> {
         if let Some(end) = self.end {
             return end;
         }
-        if let (false, Some((_, message))) = (self.wrote, self.refused.first()) {
-            if self.hops.is_empty() || self.refused.len() > 1 {
+        // A status that was not reached alone leaves the rest of the artifact in order.
+        let nothing_else = self.hops.is_empty() || self.refused.len() > 1;
+        match self.refused.first() {
+            Some((_, message)) if !self.wrote && nothing_else => {
                 return Outcome::Rejected { message: message.clone() };
             }
+            _ => {}
         }
         Outcome::Done { key: Key::from(self.id), revision: self.revision, refused: self.refused }
     }

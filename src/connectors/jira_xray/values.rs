@@ -117,6 +117,7 @@ pub(super) fn to_json(field: &FieldDef, value: &WriteValue, form: Form) -> Resul
 
 fn formatted(adf: &str, form: Form) -> Result<Value, String> {
     match form {
+        _ if adf.trim().is_empty() => Ok(Value::Null),
         Form::Wiki => Ok(text::convert(Notation::Adf, Notation::Wiki, adf).text.into()),
         Form::Document => serde_json::from_str(adf).map_err(|e| format!("not a document: {e}")),
     }
