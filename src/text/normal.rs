@@ -219,6 +219,7 @@ fn pieces(content: Vec<Inline>) -> Vec<Piece> {
             Inline::Opaque(opaque) => out.push(Piece::Atom(Inline::Opaque(self::opaque(opaque)))),
         }
     }
+    without_own_links(&mut out);
     out
 }
 
@@ -346,35 +347,30 @@ impl Line {
     }
 
     fn finish(self) -> Vec<Inline> {
-        without_own_links(self.inlines)
+        self.inlines
     }
 }
 
-/// Takes the link from text that is its own URL: the bare URL says the same.
-fn without_own_links(mut inlines: Vec<Inline>) -> Vec<Inline> {
-    let mut changed = false;
-    for i in 0..inlines.len() {
-        let Some(Inline::Text(run)) = inlines.get(i) else { continue };
-        let Some(link) = run.marks.link.as_deref() else { continue };
-        let own = if link.strip_prefix("mailto:").is_some_and(|address| address == run.text) {
-            true
-        } else {
-            (link == run.text || link.strip_suffix('/') == Some(&run.text)) && url::stands_alone(&inlines, i)
+/// Takes the link from words that are its own URL: the bare URL says the same.
+fn without_own_links(pieces: &mut [Piece]) {
+    for i in 0..pieces.len() {
+        let Some(Piece::Word(word, Marks { link: Some(link), .. })) = pieces.get(i) else { continue };
+        let own = match link.strip_prefix("mailto:") {
+            Some(address) => address == word,
+            None => {
+                (link == word || link.strip_suffix('/') == Some(word)) && {
+                    let word_at = |i: usize| match pieces.get(i) {
+                        Some(Piece::Word(word, _)) => Some(word.as_str()),
+                        _ => None,
+                    };
+                    let before = i.checked_sub(1).and_then(word_at).and_then(|word| word.chars().next_back());
+                    let following: String = (i + 1..).map_while(word_at).collect();
+                    url::stands_alone(word, before, &following)
+                }
+            }
         };
-        if own && let Some(Inline::Text(run)) = inlines.get_mut(i) {
-            run.marks.link = None;
-            changed = true;
+        if own && let Some(Piece::Word(_, marks)) = pieces.get_mut(i) {
+            marks.link = None;
         }
     }
-    if !changed {
-        return inlines;
-    }
-    let mut line = Line::default();
-    for inline in inlines {
-        match inline {
-            Inline::Text(run) => line.push(&run.text, run.marks),
-            other => line.inlines.push(other),
-        }
-    }
-    line.inlines
 }

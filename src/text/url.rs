@@ -1,6 +1,6 @@
 //! Which URLs may stand in a link, and which words of a text are URLs.
 
-use super::tree::{Inline, Marks};
+use super::tree::{Inline, Marks, Run};
 
 /// Brings a link's target into the one form in which it is kept: absolute, of a
 /// harmless scheme, ASCII without the characters that any notation needs itself.
@@ -62,26 +62,10 @@ pub(super) fn bare_url(text: &str, before: Option<char>) -> Option<usize> {
     Some(scheme + url.len())
 }
 
-/// Returns the last character before inline `i` if the text runs on into it.
-fn char_before(inlines: &[Inline], i: usize) -> Option<char> {
-    match inlines.get(i.checked_sub(1)?)? {
-        Inline::Text(run) => run.text.chars().next_back(),
-        _ => None,
-    }
-}
-
-/// Tells whether the text of inline `i` is one bare URL and nothing that follows
-/// would be taken for a part of it.
-pub(super) fn stands_alone(inlines: &[Inline], i: usize) -> bool {
-    let Some(Inline::Text(run)) = inlines.get(i) else { return false };
-    if !run.text.starts_with("http") {
-        return false;
-    }
-    let mut text = run.text.clone();
-    if let Some(Inline::Text(next)) = inlines.get(i + 1) {
-        text.push_str(&next.text);
-    }
-    bare_url(&text, char_before(inlines, i)) == Some(run.text.len())
+/// Tells whether a word is one bare URL, and nothing of what follows without a
+/// space would be taken for a part of it.
+pub(super) fn stands_alone(word: &str, before: Option<char>, following: &str) -> bool {
+    word.starts_with("http") && bare_url(&format!("{word}{following}"), before) == Some(word.len())
 }
 
 /// Splits off the bare URLs of running text and gives them a link, for notations
@@ -91,11 +75,7 @@ pub(super) fn with_links(inlines: &[Inline]) -> Vec<Inline> {
     for (i, inline) in inlines.iter().enumerate() {
         match inline {
             Inline::Text(run) if run.marks.link.is_none() && !run.marks.code && run.text.contains("://") => {
-                let following = match inlines.get(i + 1) {
-                    Some(Inline::Text(next)) => next.text.as_str(),
-                    _ => "",
-                };
-                split_links(&run.text, &run.marks, char_before(inlines, i), following, &mut out);
+                split_links(run, &Beside::new(inlines, i), &mut out);
             }
             other => out.push(other.clone()),
         }
@@ -103,30 +83,57 @@ pub(super) fn with_links(inlines: &[Inline]) -> Vec<Inline> {
     out
 }
 
-fn split_links(text: &str, marks: &Marks, before: Option<char>, following: &str, out: &mut Vec<Inline>) {
-    let whole = format!("{text}{following}");
-    let mut before = before;
-    let mut plain_from = 0;
-    let mut at = 0;
-    while let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) {
-        let end = bare_url(whole.get(at..).unwrap_or_default(), before).map(|length| at + length);
-        if let Some(end) = end.filter(|end| *end <= text.len()) {
-            let url = text.get(at..end).unwrap_or_default();
-            if link_target(url).as_deref() == Some(url) {
-                if plain_from < at {
-                    out.push(Inline::marked(text.get(plain_from..at).unwrap_or_default(), marks));
-                }
-                out.push(Inline::marked(url, &Marks { link: Some(url.to_owned()), ..marks.clone() }));
-                plain_from = end;
-            }
-            at = end;
-            before = text.get(..end).and_then(|t| t.chars().next_back());
-        } else {
-            at += c.len_utf8();
-            before = Some(c);
+/// What stands directly before and after a run.
+struct Beside<'a> {
+    char_before: Option<char>,
+    link_before: Option<&'a str>,
+    text_after: String,
+    link_after: Option<&'a str>,
+}
+
+impl<'a> Beside<'a> {
+    fn new(inlines: &'a [Inline], i: usize) -> Beside<'a> {
+        let run = |inline: &'a Inline| if let Inline::Text(run) = inline { Some(run) } else { None };
+        let before = i.checked_sub(1).and_then(|i| inlines.get(i)).and_then(run);
+        let mut after = inlines.iter().skip(i + 1).map_while(run).peekable();
+        Beside {
+            char_before: before.and_then(|run| run.text.chars().next_back()),
+            link_before: before.and_then(|run| run.marks.link.as_deref()),
+            link_after: after.peek().and_then(|run| run.marks.link.as_deref()),
+            text_after: after.map(|run| run.text.as_str()).collect(),
         }
     }
+}
+
+fn split_links(run: &Run, beside: &Beside<'_>, out: &mut Vec<Inline>) {
+    let Run { text, marks } = run;
+    let whole = format!("{text}{}", beside.text_after);
+    let mut before = beside.char_before;
+    let mut plain_from = 0;
+    let mut at = 0;
+    let slice = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
+    while let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) {
+        let length = bare_url(whole.get(at..).unwrap_or_default(), before);
+        let Some(end) = length.map(|length| at + length).filter(|end| *end <= text.len()) else {
+            at += c.len_utf8();
+            before = Some(c);
+            continue;
+        };
+        let url = slice(at, end);
+        // Beside a link to the same place it would become one with that.
+        let merges = (at == 0 && beside.link_before == Some(url))
+            || (end == text.len() && beside.link_after == Some(url));
+        if link_target(url).as_deref() == Some(url) && !merges {
+            if plain_from < at {
+                out.push(Inline::marked(slice(plain_from, at), marks));
+            }
+            out.push(Inline::marked(url, &Marks { link: Some(url.to_owned()), ..marks.clone() }));
+            plain_from = end;
+        }
+        at = end;
+        before = url.chars().next_back();
+    }
     if plain_from < text.len() {
-        out.push(Inline::marked(text.get(plain_from..).unwrap_or_default(), marks));
+        out.push(Inline::marked(slice(plain_from, text.len()), marks));
     }
 }

@@ -275,6 +275,8 @@ impl Writer {
                 '_' => !(word(before) && word(after)),
                 '&' => after.is_none_or(|a| a.is_alphanumeric() || a == '#'),
                 '!' => after.is_none(),
+                // After a bracket it would begin a footnote.
+                '^' => before == Some('['),
                 '#' => before.is_none_or(|b| b.is_whitespace() || b == '#'),
                 '-' | '+' | '=' | ':' => line_start && i == 0,
                 '.' | ')' => number == Some(i),

@@ -205,8 +205,10 @@ impl Writer {
             }
             let mut chars = rest.chars();
             let Some(c) = chars.next() else { break };
-            self.character(c, before, chars.next());
-            before = Some(c);
+            // Spaces at the ends may be written outside of a mark.
+            let after = chars.next().filter(|_| rest.get(c.len_utf8()..) != Some(" "));
+            self.character(c, before, after);
+            before = Some(c).filter(|c| at > 0 || *c != ' ');
             at += c.len_utf8();
         }
     }
