@@ -99,7 +99,7 @@ pub async fn left_behind(store: &PipelineStore) -> Result<Left, Failure> {
             let record = store.read_journal(&run, number, kind).await?;
             match kind {
                 JournalKind::Intents => batches.push(Batch::decode(&record)?),
-                JournalKind::Outcomes => outcomes.push(Outcomes::decode(&record)?),
+                JournalKind::Outcomes | JournalKind::Settled => outcomes.push(Outcomes::decode(&record)?),
             }
         }
         for known in &outcomes {
