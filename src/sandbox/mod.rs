@@ -41,7 +41,11 @@ pub(crate) struct System {
 
 /// Every system that the sandbox knows.
 pub(crate) fn systems() -> &'static [System] {
-    &[]
+    &[System {
+        name: "azure-devops",
+        new: |world, options| Arc::new(azure_devops::AzureDevOps::new(options, world)),
+        load: |bytes, options| Ok(Arc::new(azure_devops::AzureDevOps::load(bytes, options)?)),
+    }]
 }
 
 /// The nouns of all systems that can be served.

@@ -324,7 +324,8 @@ impl<'a> Work<'a> {
     ) -> Result<Vec<(Sent<'a>, Outcome)>, Failure> {
         let repository = &integration.side(side).repository;
         let connector = self.loading.repositories.get(repository);
-        let connector = connector.ok_or_else(|| Failure::Defect(format!("repository {repository} is not connected")))?;
+        let connector =
+            connector.ok_or_else(|| Failure::Defect(format!("repository {repository} is not connected")))?;
         let mut done = Vec::with_capacity(sent.len());
         let mut rest = sent.into_iter().peekable();
         while rest.peek().is_some() {

@@ -1,20 +1,19 @@
 //! Fills the emulator from the made-up company.
 
+use super::super::world::{self, World};
 use super::fields::{F, Field, Kind, builtin};
 use super::state::{Person, Process, Project, State};
 use super::suites::{Configuration, Variable};
 use super::types::{TypeField, agile};
 use super::value::{Millis, guid};
-use super::super::world::{self, World};
 
 /// The id of the Agile process in every organisation.
 const AGILE: &str = "adcc42ab-9882-485e-a3ed-7678f01f66bc";
 /// The other project, to prove that calls keep to theirs.
 const SECOND: &str = "Fabrikam";
 /// The text fields that hold the other side's id and url, per other side.
-const CROSS_REFERENCES: [&str; 8] = [
-    "Xray ID", "Xray URL", "ALM ID", "ALM URL", "Octane ID", "Octane URL", "TestRail ID", "TestRail URL",
-];
+const CROSS_REFERENCES: [&str; 8] =
+    ["Xray ID", "Xray URL", "ALM ID", "ALM URL", "Octane ID", "Octane URL", "TestRail ID", "TestRail URL"];
 /// The types that bear them.
 const CROSS_REFERENCED: [&str; 7] =
     ["Test Case", "Test Plan", "Test Suite", "Shared Steps", "Bug", "User Story", "Feature"];
@@ -34,7 +33,11 @@ fn base(world: &World) -> State {
         .users
         .iter()
         .enumerate()
-        .map(|(n, user)| Person { guid: guid(&format!("user {n}")), name: user.name.clone(), unique: user.email.clone() })
+        .map(|(n, user)| Person {
+            guid: guid(&format!("user {n}")),
+            name: user.name.clone(),
+            unique: user.email.clone(),
+        })
         .collect();
     processes(&mut state);
     for (number, name) in [world::PROJECT, SECOND].into_iter().enumerate() {
@@ -72,7 +75,13 @@ fn processes(state: &mut State) {
         });
         for kind in inherited.types.iter_mut().filter(|t| CROSS_REFERENCED.contains(&t.name.as_str())) {
             kind.derived = Some(format!("ContosoAgile.{}", kind.name.replace(' ', "")));
-            kind.fields.push(TypeField { field: number, required: false, default: None, allowed: Vec::new(), custom: true });
+            kind.fields.push(TypeField {
+                field: number,
+                required: false,
+                default: None,
+                allowed: Vec::new(),
+                custom: true,
+            });
         }
     }
     state.processes = vec![system(AGILE, "Agile", agile()), inherited];

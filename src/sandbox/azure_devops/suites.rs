@@ -248,8 +248,11 @@ impl State {
         if held.points.contains_key(&case) {
             return false;
         }
-        let testers: Vec<Option<u32>> =
-            if held.testers.is_empty() { vec![None] } else { held.testers.iter().copied().map(Some).collect() };
+        let testers: Vec<Option<u32>> = if held.testers.is_empty() {
+            vec![None]
+        } else {
+            held.testers.iter().copied().map(Some).collect()
+        };
         let was_chosen = chosen.is_some();
         let assignments = chosen.unwrap_or_else(|| {
             let of = |c: u32| testers.iter().map(move |t| (c, *t)).collect::<Vec<_>>();
@@ -268,7 +271,14 @@ impl State {
         true
     }
 
-    fn add_point(&mut self, suite: u32, case: u32, configuration: u32, tester: Option<u32>, stamp: Stamp) -> u32 {
+    fn add_point(
+        &mut self,
+        suite: u32,
+        case: u32,
+        configuration: u32,
+        tester: Option<u32>,
+        stamp: Stamp,
+    ) -> u32 {
         let id = self.next_point.max(1);
         self.next_point = id + 1;
         let point = Point {
@@ -289,11 +299,18 @@ impl State {
     }
 
     /// Makes the points of a member follow a set of configurations; points that stay keep their results.
-    pub(super) fn assign_configurations(&mut self, suite: u32, case: u32, wanted: &[(u32, Option<u32>)], stamp: Stamp) {
+    pub(super) fn assign_configurations(
+        &mut self,
+        suite: u32,
+        case: u32,
+        wanted: &[(u32, Option<u32>)],
+        stamp: Stamp,
+    ) {
         let Some(old) = self.suites.get(&suite).and_then(|s| s.points.get(&case)).cloned() else { return };
         let mut new = Vec::new();
         for (configuration, tester) in wanted {
-            let held = old.iter().find(|p| self.points.get(p).is_some_and(|p| p.configuration == *configuration));
+            let held =
+                old.iter().find(|p| self.points.get(p).is_some_and(|p| p.configuration == *configuration));
             match held {
                 Some(&point) => {
                     if let (Some(point), Some(tester)) = (self.points.get_mut(&point), tester) {
@@ -334,7 +351,8 @@ impl State {
         let wanted: Vec<(u32, Option<u32>)> = self.effective(suite).into_iter().map(|c| (c, None)).collect();
         let Some(held) = self.suites.get(&suite) else { return };
         let cases: Vec<u32> = held.order.iter().copied().filter(|c| !held.chosen.contains(c)).collect();
-        let heirs: Vec<u32> = held.children.iter().copied().filter(|c| self.suites.get(c).is_some_and(|s| s.inherit)).collect();
+        let heirs: Vec<u32> =
+            held.children.iter().copied().filter(|c| self.suites.get(c).is_some_and(|s| s.inherit)).collect();
         for case in cases {
             self.assign_configurations(suite, case, &wanted, stamp);
         }
@@ -369,12 +387,18 @@ impl State {
                 let Some(query) = self.index.query_suites.get(&suite) else { return };
                 let context = self.query_context(suite, stamp);
                 let found = super::wiql::flat(self, query, context, None).unwrap_or_default();
-                found.into_iter().filter(|id| self.live(*id).is_some_and(|i| &*i.kind == "Test Case")).collect()
+                found
+                    .into_iter()
+                    .filter(|id| self.live(*id).is_some_and(|i| &*i.kind == "Test Case"))
+                    .collect()
             }
             SuiteKind::Requirement => {
-                let relations = held.requirement.and_then(|r| self.items.get(&r)).map(|i| i.relations.as_slice());
+                let relations =
+                    held.requirement.and_then(|r| self.items.get(&r)).map(|i| i.relations.as_slice());
                 let tested = |r: &Relation| match r.target {
-                    Target::Item(id) if &*r.rel == TESTED_BY => self.live(id).filter(|i| &*i.kind == "Test Case").map(|_| id),
+                    Target::Item(id) if &*r.rel == TESTED_BY => {
+                        self.live(id).filter(|i| &*i.kind == "Test Case").map(|_| id)
+                    }
                     _ => None,
                 };
                 relations.unwrap_or_default().iter().filter_map(tested).collect()
@@ -424,7 +448,8 @@ pub(super) fn forget_case(state: &mut State, case: u32) {
 
 /// A case's coverage changed: the requirement's suites follow.
 pub(super) fn tested_by_changed(state: &mut State, requirement: u32, case: u32, active: bool, stamp: Stamp) {
-    let suites: Vec<u32> = state.index.requirement_suites.get(&requirement).into_iter().flatten().copied().collect();
+    let suites: Vec<u32> =
+        state.index.requirement_suites.get(&requirement).into_iter().flatten().copied().collect();
     let is_case = state.items.get(&case).is_some_and(|i| &*i.kind == "Test Case");
     for suite in suites {
         if active && is_case {
@@ -465,7 +490,8 @@ pub(super) fn item_changed(state: &mut State, id: u32, stamp: Stamp) {
         let (root, title) = (plan.root, state.title(id).to_owned());
         rename(state, root, &title, stamp);
     } else if !TEST_TYPES.contains(&&*item.kind) {
-        let suites: Vec<u32> = state.index.requirement_suites.get(&id).into_iter().flatten().copied().collect();
+        let suites: Vec<u32> =
+            state.index.requirement_suites.get(&id).into_iter().flatten().copied().collect();
         let name = state.requirement_name(id);
         for suite in suites {
             rename(state, suite, &name, stamp);

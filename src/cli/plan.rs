@@ -1,0 +1,97 @@
+//! `plan`: everything but the load.
+
+use clap::Args;
+
+use super::exit::Stop;
+use super::sync::execute;
+use super::{Common, Target, output};
+use crate::model::WriteValue;
+use crate::stages::Options;
+use crate::stages::plan::{Plan, Planned};
+use crate::stages::write::native_text;
+
+/// Characters of a value that a line shows.
+const VALUE_CHARS: usize = 60;
+
+/// Reads both sides and shows, field by field, what a sync would write; conflicts, and what
+/// is held or lost. `apply` with the run's name loads exactly this plan.
+#[derive(Args, Debug)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    target: Target,
+    /// Read everything anew instead of what changed
+    #[arg(long)]
+    full: bool,
+    /// Plan differences that stand since the mapping changed
+    #[arg(long)]
+    reconcile: bool,
+    /// Only this integration
+    #[arg(long, value_name = "INTEGRATION")]
+    only: Option<String>,
+    /// Print the report as JSON on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+impl PlanArgs {
+    pub(super) async fn run(&self, common: &Common) -> Result<u8, Stop> {
+        let options =
+            Options { load: false, full: self.full, reconcile: self.reconcile, only: self.only.clone() };
+        let done = execute(common, &self.target, options).await?;
+        if self.json {
+            println!("{}", serde_json::to_string(&done.report).unwrap_or_default());
+        } else {
+            print!("{}", text(&done.plan));
+            if !common.quiet {
+                println!("{}", output::summary(&done.report).trim_end());
+            }
+        }
+        Ok(done.report.exit)
+    }
+}
+
+/// The plan as text.
+fn text(plan: &Plan) -> String {
+    if plan.changes.is_empty() {
+        return "nothing to write\n".to_owned();
+    }
+    plan.changes.iter().map(change).collect()
+}
+
+fn change(planned: &Planned) -> String {
+    let what = match &planned.key {
+        Some(key) => format!("update {key}"),
+        None => "create".to_owned(),
+    };
+    let mut text = format!("{} {} {what} {:?}\n", planned.pair, planned.side, planned.title);
+    for field in &planned.fields {
+        let old = field.old.as_deref().map_or("nothing".to_owned(), short);
+        let new = match &field.value {
+            WriteValue::Transitions(hops) => {
+                hops.iter().map(|h| h.name.as_str()).collect::<Vec<_>>().join(", then ")
+            }
+            value => native_text(value).as_deref().map_or("nothing".to_owned(), short),
+        };
+        text += &format!("    {}: {old} -> {new} ({})\n", field.native_field, field.reason);
+    }
+    for reference in &planned.references {
+        let ends = |sign: &str, list: &[crate::model::PairId]| {
+            list.iter().map(|p| format!(" {sign}{p}")).collect::<String>()
+        };
+        text += &format!(
+            "    {}:{}{}\n",
+            reference.relationship,
+            ends("+", &reference.add),
+            ends("-", &reference.remove)
+        );
+    }
+    text
+}
+
+fn short(value: &str) -> String {
+    let line = value.replace(['\n', '\r'], " ");
+    match line.char_indices().nth(VALUE_CHARS) {
+        Some((at, _)) => format!("{:?}…", &line[..at]),
+        None => format!("{line:?}"),
+    }
+}
