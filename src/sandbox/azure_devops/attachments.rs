@@ -26,11 +26,17 @@ pub(super) fn upload(state: &mut State, call: &Call) -> Answer {
     let kind = call.content_type.to_ascii_lowercase();
     let chunked = call.q("uploadtype").is_some_and(|t| t.eq_ignore_ascii_case("chunked"));
     if !chunked && !kind.is_empty() && !kind.starts_with("application/octet-stream") {
-        let message = format!("TF400898: The request indicated a Content-Type of \"{kind}\": application/octet-stream is expected.");
+        let message = format!(
+            "TF400898: The request indicated a Content-Type of \"{kind}\": application/octet-stream is expected."
+        );
         return Err(Failure::new(415, "VssRequestContentTypeNotSupportedException", message));
     }
     if call.body.len() > MAX_UPLOAD {
-        return Err(Failure::new(413, "AttachmentSizeExceededException", "TF237082: The attachment is larger than the service accepts."));
+        return Err(Failure::new(
+            413,
+            "AttachmentSizeExceededException",
+            "TF237082: The attachment is larger than the service accepts.",
+        ));
     }
     state.next_blob += 1;
     let id = guid(&format!("attachment {}", state.next_blob));
@@ -53,11 +59,16 @@ pub(super) fn chunk(state: &mut State, call: &Call) -> Answer {
         Some((from.parse::<usize>().ok()?, to.parse::<usize>().ok()?, total.parse::<u64>().ok()?))
     });
     let Some((from, to, total)) = parsed else {
-        return Err(Failure::argument(format!("The Content-Range '{range}' is not valid: bytes 0-39999/99999 is expected.")));
+        return Err(Failure::argument(format!(
+            "The Content-Range '{range}' is not valid: bytes 0-39999/99999 is expected."
+        )));
     };
     let blob = state.blobs.get_mut(&id).filter(|b| b.expected.is_some()).ok_or_else(|| missing(&id))?;
     if from != blob.content.len() || to + 1 != from + call.body.len() || total > MAX_UPLOAD as u64 * 100 {
-        return Err(Failure::argument(format!("The chunk {range} does not follow the {} bytes received.", blob.content.len())));
+        return Err(Failure::argument(format!(
+            "The chunk {range} does not follow the {} bytes received.",
+            blob.content.len()
+        )));
     }
     let mut content = Vec::with_capacity(blob.content.len() + call.body.len());
     content.extend_from_slice(&blob.content);

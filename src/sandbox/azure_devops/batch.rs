@@ -30,7 +30,11 @@ fn parse(state: &State, outer: &Call, element: &Json) -> Result<Inner, Failure> 
     let uri = element.get("uri").and_then(Json::as_str).ok_or_else(|| Failure::null("uri"))?;
     let method = element.get("method").and_then(Json::as_str).unwrap_or_default();
     if !method.eq_ignore_ascii_case("PATCH") && !method.eq_ignore_ascii_case("POST") {
-        return Err(Failure::new(405, "HttpMethodNotSupportedException", format!("The requested resource does not support http method '{method}'.")));
+        return Err(Failure::new(
+            405,
+            "HttpMethodNotSupportedException",
+            format!("The requested resource does not support http method '{method}'."),
+        ));
     }
     let content = element
         .get("headers")
@@ -41,14 +45,17 @@ fn parse(state: &State, outer: &Call, element: &Json) -> Result<Inner, Failure> 
     let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
     let parts: Vec<String> = path.split('/').filter(|p| !p.is_empty()).map(decode).collect();
     let api = parts.iter().position(|p| p.eq_ignore_ascii_case("_apis"));
-    let tail: Vec<&str> = api.map(|at| parts[at + 1..].iter().map(String::as_str).collect()).unwrap_or_default();
+    let tail: Vec<&str> =
+        api.map(|at| parts[at + 1..].iter().map(String::as_str).collect()).unwrap_or_default();
     let [wit, items, last] = tail[..] else { return Err(no_route(uri)) };
     if !wit.eq_ignore_ascii_case("wit") || !items.eq_ignore_ascii_case("workitems") {
         return Err(no_route(uri));
     }
     let ops = match element.get("body") {
         Some(Json::Array(ops)) => ops.clone(),
-        Some(Json::String(text)) => serde_json::from_str(text).map_err(|e| Failure::binding(e.to_string()))?,
+        Some(Json::String(text)) => {
+            serde_json::from_str(text).map_err(|e| Failure::binding(e.to_string()))?
+        }
         _ => return Err(Failure::null("document")),
     };
     let mut call = Call {
@@ -102,7 +109,10 @@ pub(super) fn batch(state: &mut State, call: &Call) -> Answer {
         }
     };
     if elements.len() > MAX_REQUESTS {
-        let message = format!("VS403474: You requested {} work items which exceeds the limit of {MAX_REQUESTS}", elements.len());
+        let message = format!(
+            "VS403474: You requested {} work items which exceeds the limit of {MAX_REQUESTS}",
+            elements.len()
+        );
         return Err(Failure::new(400, "WorkItemsBatchLimitExceededException", message));
     }
     let mut temporary = HashMap::new();
@@ -111,7 +121,9 @@ pub(super) fn batch(state: &mut State, call: &Call) -> Answer {
         let outcome = parse(state, call, element).and_then(|inner| run(state, &inner, &mut temporary));
         answers.push(match outcome {
             Ok(body) => response(200, &body),
-            Err(failure) => response(failure.status, &json!({"count": 1, "value": {"Message": failure.message}})),
+            Err(failure) => {
+                response(failure.status, &json!({"count": 1, "value": {"Message": failure.message}}))
+            }
         });
     }
     Ok(Reply::list(answers))

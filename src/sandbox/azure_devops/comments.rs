@@ -62,7 +62,8 @@ fn position(state: &State, call: &Call, id: u32) -> Result<usize, Failure> {
 }
 
 fn rendered(call: &Call) -> bool {
-    call.q("$expand").is_some_and(|e| e.to_ascii_lowercase().contains("rendered") || e.eq_ignore_ascii_case("all"))
+    call.q("$expand")
+        .is_some_and(|e| e.to_ascii_lowercase().contains("rendered") || e.eq_ignore_ascii_case("all"))
 }
 
 /// `GET comments`: newest first unless asked otherwise.
@@ -81,7 +82,8 @@ pub(super) fn list(state: &mut State, call: &Call) -> Answer {
         all.reverse();
     }
     if let Some(token) = call.q("continuationtoken") {
-        let last = u32::from_str_radix(token, 16).map_err(|_| Failure::argument("The continuation token is not valid."))?;
+        let last = u32::from_str_radix(token, 16)
+            .map_err(|_| Failure::argument("The continuation token is not valid."))?;
         all.retain(|c| if ascending { c.id > last } else { c.id < last });
     }
     let top = call.number("$top")?.unwrap_or(PAGE).min(PAGE);
@@ -188,6 +190,10 @@ pub(super) fn versions(state: &mut State, call: &Call) -> Answer {
     }
     let wanted = call.id("version")? as usize;
     all.into_iter().nth(wanted.wrapping_sub(1)).map(Reply::ok).ok_or_else(|| {
-        Failure::new(404, "WorkItemCommentVersionNotFoundException", format!("Version {wanted} of the comment does not exist."))
+        Failure::new(
+            404,
+            "WorkItemCommentVersionNotFoundException",
+            format!("Version {wanted} of the comment does not exist."),
+        )
     })
 }

@@ -60,16 +60,21 @@ fn read(state: &State, project: u16, body: &Json, held: &mut Configuration) -> R
         Some(Json::String(word)) if same(word, "active") => held.active = true,
         Some(Json::String(word)) if same(word, "inactive") => held.active = false,
         Some(Json::Number(number)) => held.active = number.as_u64() == Some(1),
-        Some(other) => return Err(Failure::property(format!("The configuration state {other} is not valid."))),
+        Some(other) => {
+            return Err(Failure::property(format!("The configuration state {other} is not valid.")));
+        }
     }
     let Some(values) = body.get("values").and_then(Json::as_array) else { return Ok(()) };
     let mut list = Vec::new();
     for value in values {
-        let (name, value) = (text(value, "name").unwrap_or_default(), text(value, "value").unwrap_or_default());
+        let (name, value) =
+            (text(value, "name").unwrap_or_default(), text(value, "value").unwrap_or_default());
         let variable = state.variables.values().find(|v| v.project == project && same(&v.name, name));
         let known = variable.is_some_and(|v| v.values.iter().any(|w| same(w, value)));
         if !known {
-            return Err(Failure::property(format!("The configuration value {name} = {value} is not one of the values of a test variable.")));
+            return Err(Failure::property(format!(
+                "The configuration value {name} = {value} is not one of the values of a test variable."
+            )));
         }
         list.push((name.to_owned(), value.to_owned()));
     }
@@ -78,7 +83,8 @@ fn read(state: &State, project: u16, body: &Json, held: &mut Configuration) -> R
 }
 
 fn check_name(state: &State, project: u16, name: &str, but: Option<u32>) -> Result<(), Failure> {
-    let twin = |(&id, c): (&u32, &Configuration)| Some(id) != but && c.project == project && same(&c.name, name);
+    let twin =
+        |(&id, c): (&u32, &Configuration)| Some(id) != but && c.project == project && same(&c.name, name);
     if state.configurations.iter().any(twin) {
         let message = format!("A test configuration with the name '{name}' exists already.");
         return Err(Failure::new(409, "TestObjectDuplicateException", message));
@@ -209,7 +215,8 @@ pub(super) fn update_variable(state: &mut State, call: &Call) -> Answer {
 pub(super) fn delete_variable(state: &mut State, call: &Call) -> Answer {
     let id = variable_id(state, call)?;
     let held = &state.variables[&id];
-    let used = |c: &Configuration| c.project == held.project && c.values.iter().any(|(n, _)| same(n, &held.name));
+    let used =
+        |c: &Configuration| c.project == held.project && c.values.iter().any(|(n, _)| same(n, &held.name));
     if state.configurations.values().any(used) {
         let message = format!("Test variable {id} is in use and cannot be deleted.");
         return Err(Failure::new(400, "TestObjectInUseException", message));

@@ -37,11 +37,17 @@ pub(super) fn options(area: Option<&str>) -> Reply {
 
 /// `GET ResourceAreas[/{areaId}]`.
 pub(super) fn resource_areas(_: &mut State, call: &Call) -> Answer {
-    let show = |(id, name): &(&str, &str)| json!({"id": id, "name": name, "locationUrl": format!("{}/", call.base)});
+    let show =
+        |(id, name): &(&str, &str)| json!({"id": id, "name": name, "locationUrl": format!("{}/", call.base)});
     let Some(wanted) = call.param("areaId") else { return Ok(Reply::list(AREAS.iter().map(show).collect())) };
-    let found = AREAS.iter().find(|(id, name)| id.eq_ignore_ascii_case(wanted) || name.eq_ignore_ascii_case(wanted));
+    let found =
+        AREAS.iter().find(|(id, name)| id.eq_ignore_ascii_case(wanted) || name.eq_ignore_ascii_case(wanted));
     found.map(|a| Reply::ok(show(a))).ok_or_else(|| {
-        Failure::new(404, "ResourceAreaNotFoundException", format!("The resource area {wanted} does not exist."))
+        Failure::new(
+            404,
+            "ResourceAreaNotFoundException",
+            format!("The resource area {wanted} does not exist."),
+        )
     })
 }
 
@@ -74,9 +80,8 @@ fn show(state: &State, call: &Call, number: u16) -> Json {
 pub(super) fn projects(state: &mut State, call: &Call) -> Answer {
     let (skip, top) = (call.number("$skip")?.unwrap_or(0), call.number("$top")?.unwrap_or(100));
     let skip = skip.max(call.number("continuationtoken")?.unwrap_or(0));
-    let wanted = call.q("statefilter").is_none_or(|s| {
-        ["wellformed", "all", "1"].contains(&s.to_lowercase().as_str())
-    });
+    let wanted =
+        call.q("statefilter").is_none_or(|s| ["wellformed", "all", "1"].contains(&s.to_lowercase().as_str()));
     let all = state.projects.len() * usize::from(wanted);
     let numbers = (0..all).skip(skip).take(top).filter_map(|n| u16::try_from(n).ok());
     let next = (skip + top < all).then(|| (skip + top).to_string());
@@ -102,7 +107,8 @@ pub(super) fn project(state: &mut State, call: &Call) -> Answer {
     body["_links"] = json!({"self": {"href": url}, "collection": {"href": format!("{}/_apis/projectCollections/{}", call.base, guid("collection contoso"))},
         "web": {"href": format!("{}/{}", call.base, super::json::encode(&held.name))}});
     let team = guid(&format!("team {}", held.name));
-    body["defaultTeam"] = json!({"id": team, "name": format!("{} Team", held.name), "url": format!("{url}/teams/{team}")});
+    body["defaultTeam"] =
+        json!({"id": team, "name": format!("{} Team", held.name), "url": format!("{url}/teams/{team}")});
     if call.flag("includecapabilities") {
         body["capabilities"] = json!({"processTemplate": template(state, number), "versioncontrol": {"sourceControlType": "Git", "gitEnabled": "True", "tfvcEnabled": "False"}});
     }
@@ -128,7 +134,10 @@ pub(super) fn properties(state: &mut State, call: &Call) -> Answer {
             })
         })
     };
-    let shown = all.iter().filter(|(name, _)| wanted(name)).map(|(name, value)| json!({"name": name, "value": value}));
+    let shown = all
+        .iter()
+        .filter(|(name, _)| wanted(name))
+        .map(|(name, value)| json!({"name": name, "value": value}));
     Ok(Reply::list(shown.collect()))
 }
 
@@ -138,6 +147,8 @@ pub(super) fn teams(state: &mut State, call: &Call) -> Answer {
     let held = state.project(number);
     let team = guid(&format!("team {}", held.name));
     let url = format!("{}/teams/{team}", project_url(&call.base, held));
-    Ok(Reply::list(vec![json!({"id": team, "name": format!("{} Team", held.name), "url": url, "description": "The default project team.",
-        "identityUrl": format!("{}/_apis/Identities/{team}", call.base), "projectName": held.name, "projectId": held.guid})]))
+    Ok(Reply::list(vec![
+        json!({"id": team, "name": format!("{} Team", held.name), "url": url, "description": "The default project team.",
+        "identityUrl": format!("{}/_apis/Identities/{team}", call.base), "projectName": held.name, "projectId": held.guid}),
+    ]))
 }

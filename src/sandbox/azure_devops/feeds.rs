@@ -40,7 +40,9 @@ fn ask(call: &Call) -> Result<Ask, Failure> {
         Some(items) => items.iter().filter_map(Json::as_str).map(str::to_owned).collect(),
         None => words(call.q(&name.to_lowercase())),
     };
-    let flag = |name: &str| body.get(name).and_then(Json::as_bool).unwrap_or_else(|| call.flag(&name.to_lowercase()));
+    let flag = |name: &str| {
+        body.get(name).and_then(Json::as_bool).unwrap_or_else(|| call.flag(&name.to_lowercase()))
+    };
     let token = call.q("continuationtoken").or_else(|| call.q("watermark"));
     let after = match token {
         Some(token) => token.split(';').next().and_then(|w| w.parse().ok()).ok_or_else(|| {
@@ -50,7 +52,9 @@ fn ask(call: &Call) -> Result<Ask, Failure> {
     };
     let since = call.date("startdatetime")?;
     if token.is_some() && since.is_some() {
-        return Err(Failure::argument("VS402435: startDateTime and continuationToken cannot be used together."));
+        return Err(Failure::argument(
+            "VS402435: startDateTime and continuationToken cannot be used together.",
+        ));
     }
     let size = call.number("$maxpagesize")?.unwrap_or(BATCH).clamp(1, BATCH);
     Ok(Ask {
@@ -70,8 +74,16 @@ fn ask(call: &Call) -> Result<Ask, Failure> {
 
 /// The fields that a row shows if the reader names none.
 const HEAD: [F; 10] = [
-    F::Id, F::AreaId, F::IterationId, F::TeamProject, F::Rev, F::AuthorizedDate, F::RevisedDate, F::CreatedDate,
-    F::ChangedDate, F::WorkItemType,
+    F::Id,
+    F::AreaId,
+    F::IterationId,
+    F::TeamProject,
+    F::Rev,
+    F::AuthorizedDate,
+    F::RevisedDate,
+    F::CreatedDate,
+    F::ChangedDate,
+    F::WorkItemType,
 ];
 const PEOPLE: [F; 3] = [F::CreatedBy, F::ChangedBy, F::AuthorizedAs];
 
@@ -84,7 +96,8 @@ fn value_json(state: &State, call: &Call, ask: &Ask, value: &Value) -> Json {
 
 fn row(state: &State, call: &Call, ask: &Ask, numbers: Option<&[u16]>, snap: &Snapshot<'_>) -> Json {
     let mut fields = Map::new();
-    let deleted = snap.item.revisions[..snap.revision as usize].iter().rev().find_map(|r| r.deletion).unwrap_or(false);
+    let deleted =
+        snap.item.revisions[..snap.revision as usize].iter().rev().find_map(|r| r.deletion).unwrap_or(false);
     let mut put = |field: u16, value: &Value| {
         fields.insert(state.fields[field as usize].reference.clone(), value_json(state, call, ask, value));
     };
@@ -99,7 +112,12 @@ fn row(state: &State, call: &Call, ask: &Ask, numbers: Option<&[u16]>, snap: &Sn
             }
         }
         None => {
-            for field in HEAD.iter().chain(&PEOPLE).chain(&[F::AreaPath, F::IterationPath, F::Watermark, F::CommentCount]) {
+            for field in HEAD.iter().chain(&PEOPLE).chain(&[
+                F::AreaPath,
+                F::IterationPath,
+                F::Watermark,
+                F::CommentCount,
+            ]) {
                 if let Some(value) = state.field_value(snap, *field as u16) {
                     put(*field as u16, &value);
                 }
@@ -111,7 +129,9 @@ fn row(state: &State, call: &Call, ask: &Ask, numbers: Option<&[u16]>, snap: &Sn
                     put(*number, value);
                 }
             }
-            if ask.long && let Some(history) = state.field_value(snap, F::History as u16) {
+            if ask.long
+                && let Some(history) = state.field_value(snap, F::History as u16)
+            {
                 put(F::History as u16, &history);
             }
             put(F::IsDeleted as u16, &Value::Bool(deleted));
@@ -206,10 +226,14 @@ pub(super) fn links(state: &mut State, call: &Call) -> Answer {
     let since = call.date("startdatetime")?;
     let token = call.q("continuationtoken");
     if token.is_some() && since.is_some() {
-        return Err(Failure::argument("VS402435: startDateTime and continuationToken cannot be used together."));
+        return Err(Failure::argument(
+            "VS402435: startDateTime and continuationToken cannot be used together.",
+        ));
     }
     let start: usize = match token {
-        Some(token) => token.parse().map_err(|_| Failure::argument(format!("VS402434: The continuation token '{token}' is not valid.")))?,
+        Some(token) => token.parse().map_err(|_| {
+            Failure::argument(format!("VS402434: The continuation token '{token}' is not valid."))
+        })?,
         None => 0,
     };
     let size = call.number("$maxpagesize")?.unwrap_or(BATCH).clamp(1, BATCH);
@@ -222,7 +246,10 @@ pub(super) fn links(state: &mut State, call: &Call) -> Answer {
         }
         next = number + 1;
         let here = |id: u32| {
-            of(id).is_some_and(|i| project.is_none_or(|p| p == i.project) && (types.is_empty() || types.iter().any(|t| same(t, &i.kind))))
+            of(id).is_some_and(|i| {
+                project.is_none_or(|p| p == i.project)
+                    && (types.is_empty() || types.iter().any(|t| same(t, &i.kind)))
+            })
         };
         let gone = of(event.source).is_none() || of(event.target).is_none();
         let wanted = (names.is_empty() || names.contains(&event.rel.to_lowercase()))
@@ -261,10 +288,13 @@ pub(super) fn discussions(state: &mut State, call: &Call) -> Answer {
     let since = call.q("startdatetime").and_then(parse_date);
     let start = state.index.feed.partition_point(|(watermark, ..)| *watermark <= after);
     let ask = Ask::default();
-    let numbers = [F::Id, F::Rev, F::ChangedDate, F::ChangedBy, F::WorkItemType, F::TeamProject, F::History].map(|f| f as u16);
+    let numbers = [F::Id, F::Rev, F::ChangedDate, F::ChangedBy, F::WorkItemType, F::TeamProject, F::History]
+        .map(|f| f as u16);
     let (mut rows, mut last, mut more) = (Vec::new(), None, false);
     for &(watermark, id, revision) in &state.index.feed[start..] {
-        let Some(item) = state.items.get(&id).filter(|i| i.deleted.is_none() && project.is_none_or(|p| p == i.project)) else {
+        let Some(item) =
+            state.items.get(&id).filter(|i| i.deleted.is_none() && project.is_none_or(|p| p == i.project))
+        else {
             continue;
         };
         let step = &item.revisions[revision as usize - 1];

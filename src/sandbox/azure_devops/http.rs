@@ -241,8 +241,7 @@ impl Failure {
 
     /// A broken field rule in its detailed shape.
     pub(super) fn rule(name: &str, reference: &str, flags: &str, status_code: u32) -> Self {
-        let words: Vec<String> =
-            flags.split(", ").map(|w| w[..1].to_uppercase() + &w[1..]).collect();
+        let words: Vec<String> = flags.split(", ").map(|w| w[..1].to_uppercase() + &w[1..]).collect();
         let message = format!("TF401320: Rule Error for field {name}. Error code: {}.", words.join(", "));
         let details = json!({
             "FieldReferenceName": null, "FieldStatusFlags": "none", "ErrorMessage": message, "FieldStatusCode": 0,

@@ -218,7 +218,8 @@ impl State {
             undo.push((field, old));
         }
         let first = item.revisions.is_empty();
-        if undo.is_empty() && change.history.is_none() && !change.force && change.deletion.is_none() && !first {
+        if undo.is_empty() && change.history.is_none() && !change.force && change.deletion.is_none() && !first
+        {
             return false;
         }
         // Dates increase with each revision, also when two writes share a millisecond.

@@ -60,15 +60,43 @@ impl Expand {
 
 /// The fields that only `$expand=all` and an explicit request show.
 const INTERNAL: &[F] = &[
-    F::Id, F::AreaId, F::NodeName, F::AreaLevel1, F::AreaLevel2, F::Rev, F::AuthorizedDate, F::RevisedDate,
-    F::IterationId, F::IterationLevel1, F::IterationLevel2, F::AuthorizedAs, F::PersonId, F::Watermark,
-    F::RelatedLinkCount, F::HyperLinkCount, F::AttachedFileCount, F::ExternalLinkCount,
+    F::Id,
+    F::AreaId,
+    F::NodeName,
+    F::AreaLevel1,
+    F::AreaLevel2,
+    F::Rev,
+    F::AuthorizedDate,
+    F::RevisedDate,
+    F::IterationId,
+    F::IterationLevel1,
+    F::IterationLevel2,
+    F::AuthorizedAs,
+    F::PersonId,
+    F::Watermark,
+    F::RelatedLinkCount,
+    F::HyperLinkCount,
+    F::AttachedFileCount,
+    F::ExternalLinkCount,
 ];
 
 /// The fields that every answer starts with.
 const FIRST: &[F] = &[
-    F::AreaPath, F::TeamProject, F::IterationPath, F::WorkItemType, F::State, F::Reason, F::AssignedTo,
-    F::CreatedDate, F::CreatedBy, F::ChangedDate, F::ChangedBy, F::CommentCount, F::Title, F::IsDeleted, F::Parent,
+    F::AreaPath,
+    F::TeamProject,
+    F::IterationPath,
+    F::WorkItemType,
+    F::State,
+    F::Reason,
+    F::AssignedTo,
+    F::CreatedDate,
+    F::CreatedBy,
+    F::ChangedDate,
+    F::ChangedBy,
+    F::CommentCount,
+    F::Title,
+    F::IsDeleted,
+    F::Parent,
 ];
 
 /// A work item as it was at one revision.
@@ -120,8 +148,9 @@ impl State {
 
     /// The project of the call's path; an error if it names none or one that is not there.
     pub(super) fn scope(&self, call: &Call) -> Result<u16, Failure> {
-        self.scope_or_all(call)?
-            .ok_or_else(|| Failure::argument("A project name is required in the path to complete this request."))
+        self.scope_or_all(call)?.ok_or_else(|| {
+            Failure::argument("A project name is required in the path to complete this request.")
+        })
     }
 
     /// The project of the call's path, if it names one.
@@ -181,7 +210,8 @@ impl State {
             Some(Value::Node(node)) => Some(*node),
             _ => None,
         };
-        let level = |f: F, depth: usize| node(f).and_then(|n| self.node_names(n).get(depth).map(|&t| Value::text(t)));
+        let level =
+            |f: F, depth: usize| node(f).and_then(|n| self.node_names(n).get(depth).map(|&t| Value::text(t)));
         let count = |rel: &[&str]| {
             let n = item.relations.iter().filter(|r| rel.contains(&&*r.rel)).count();
             (n > 0).then(|| Value::Int(i64::try_from(n).unwrap_or(i64::MAX)))
@@ -202,15 +232,17 @@ impl State {
             () if is(F::RevisedDate) => Some(Value::Date(
                 item.revisions.get(snap.revision as usize).map_or(super::value::Millis::MAX, |next| next.at),
             )),
-            () if is(F::Watermark) => step.map(|s| Value::Int(i64::try_from(s.watermark).unwrap_or(i64::MAX))),
+            () if is(F::Watermark) => {
+                step.map(|s| Value::Int(i64::try_from(s.watermark).unwrap_or(i64::MAX)))
+            }
             () if is(F::PersonId) => step.map(|s| Value::Int(i64::from(s.by) + 1)),
             () if is(F::History) => step.and_then(|s| s.history.clone()).map(Value::Text),
             () if is(F::CommentCount) => Some(Value::Int(0)),
             () if is(F::AreaId) => node(F::AreaPath).map(|n| Value::Int(i64::from(n))),
             () if is(F::IterationId) => node(F::IterationPath).map(|n| Value::Int(i64::from(n))),
-            () if is(F::NodeName) => node(F::AreaPath)
-                .and_then(|n| self.nodes.get(&n))
-                .map(|n| Value::text(n.name.as_str())),
+            () if is(F::NodeName) => {
+                node(F::AreaPath).and_then(|n| self.nodes.get(&n)).map(|n| Value::text(n.name.as_str()))
+            }
             () if is(F::AreaLevel1) => level(F::AreaPath, 0),
             () if is(F::AreaLevel2) => level(F::AreaPath, 1),
             () if is(F::IterationLevel1) => level(F::IterationPath, 0),

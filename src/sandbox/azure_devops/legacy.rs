@@ -23,21 +23,25 @@ fn show_point(state: &State, call: &Call, id: u32, fields: &[u16]) -> Json {
     let base = &call.base;
     let point = &state.points[&id];
     let plan = plan_of(state, point);
-    let home = format!("{base}/{}/_apis/test", super::json::encode(&state.project(state.project_of(plan)).name));
+    let home =
+        format!("{base}/{}/_apis/test", super::json::encode(&state.project(state.project_of(plan)).name));
     let case_url = state.item_url(base, point.case);
-    let mut body = json!({"id": id, "url": format!("{home}/Plans/{plan}/Suites/{}/Points/{id}", point.suite)});
+    let mut body =
+        json!({"id": id, "url": format!("{home}/Plans/{plan}/Suites/{}/Points/{id}", point.suite)});
     if let Some(tester) = point.tester {
         body["assignedTo"] = state.person(base, tester);
     }
     let automated = state.items.get(&point.case).is_some_and(|i| i.text(F::AutomationStatus) == "Automated");
     body["automated"] = json!(automated);
-    body["configuration"] = json!({"id": point.configuration.to_string(), "name": state.configuration_name(point.configuration)});
+    body["configuration"] =
+        json!({"id": point.configuration.to_string(), "name": state.configuration_name(point.configuration)});
     let last = point.last(state);
     body["failureType"] = json!(last.map_or("None", |r| r.failure_type()));
     if let Some(run) = state.runs.get(&point.run) {
         let url = format!("{home}/Runs/{}", point.run);
         body["lastTestRun"] = json!({"id": point.run.to_string(), "name": run.name, "url": url});
-        body["lastResult"] = json!({"id": point.result.to_string(), "url": format!("{url}/Results/{}", point.result)});
+        body["lastResult"] =
+            json!({"id": point.result.to_string(), "url": format!("{url}/Results/{}", point.result)});
     }
     if let Some(result) = last {
         body["lastResultState"] = json!(RESULT_STATES[result.state as usize]);
@@ -60,7 +64,8 @@ fn show_point(state: &State, call: &Call, id: u32, fields: &[u16]) -> Json {
     body["state"] = json!(POINT_STATES[point.state()]);
     body["suite"] = json!({"id": point.suite.to_string(), "name": state.title(point.suite), "url": format!("{home}/Plans/{plan}/Suites/{}", point.suite)});
     body["testCase"] = json!({"id": point.case.to_string(), "name": state.title(point.case), "url": case_url, "webUrl": state.web_url(base, point.case)});
-    body["testPlan"] = json!({"id": plan.to_string(), "name": state.title(plan), "url": format!("{home}/Plans/{plan}")});
+    body["testPlan"] =
+        json!({"id": plan.to_string(), "name": state.title(plan), "url": format!("{home}/Plans/{plan}")});
     body["workItemProperties"] = properties(state, base, point.case, fields);
     body
 }
@@ -128,10 +133,13 @@ pub(super) fn get_points(state: &mut State, call: &Call) -> Answer {
 pub(super) fn update_points(state: &mut State, call: &Call) -> Answer {
     let (plan, ids) = path_points(state, call)?;
     let body = call.object()?;
-    let outcome = body.get("outcome").filter(|o| !o.is_null() && o.as_str() != Some("")).map(outcome_of).transpose()?;
+    let outcome =
+        body.get("outcome").filter(|o| !o.is_null() && o.as_str() != Some("")).map(outcome_of).transpose()?;
     let reset = body.get("resetToActive").and_then(Json::as_bool).unwrap_or(false);
     let tester = match body.get("tester").filter(|t| !t.is_null()) {
-        Some(tester) => Some(person_of(state, tester).ok_or_else(|| Failure::property("The tester is not known."))?),
+        Some(tester) => {
+            Some(person_of(state, tester).ok_or_else(|| Failure::property("The tester is not known."))?)
+        }
         None => None,
     };
     let wishes: Vec<(u32, Wish)> = ids.iter().map(|id| (*id, Wish { outcome, reset, tester })).collect();
@@ -153,7 +161,8 @@ pub(super) fn query_points(state: &mut State, call: &Call) -> Answer {
         _ => Vec::new(),
     };
     let cases: Vec<u32> = list("testcaseIds").iter().filter_map(ref_id).collect();
-    let names: Vec<String> = list("configurationNames").iter().filter_map(Json::as_str).map(str::to_owned).collect();
+    let names: Vec<String> =
+        list("configurationNames").iter().filter_map(Json::as_str).map(str::to_owned).collect();
     let testers: Vec<u32> = list("testers").iter().filter_map(|t| person_of(state, t)).collect();
     let witness: Vec<String> = match member(&body, "witFields") {
         Some(Json::Array(items)) => items.iter().filter_map(Json::as_str).map(str::to_owned).collect(),
@@ -163,7 +172,9 @@ pub(super) fn query_points(state: &mut State, call: &Call) -> Answer {
     let mut found: Vec<u32> = if cases.is_empty() {
         state.points.keys().copied().collect()
     } else {
-        let suites = |c: &u32| state.index.suites_of.get(c).into_iter().flatten().map(move |s| (*s, *c)).collect::<Vec<_>>();
+        let suites = |c: &u32| {
+            state.index.suites_of.get(c).into_iter().flatten().map(move |s| (*s, *c)).collect::<Vec<_>>()
+        };
         cases.iter().flat_map(suites).flat_map(|(s, c)| state.suites[&s].points[&c].clone()).collect()
     };
     found.sort_unstable();
@@ -171,11 +182,13 @@ pub(super) fn query_points(state: &mut State, call: &Call) -> Answer {
     found.retain(|id| {
         let point = &state.points[id];
         state.project_of(point.suite) == project
-            && (names.is_empty() || names.iter().any(|n| same(n, state.configuration_name(point.configuration))))
+            && (names.is_empty()
+                || names.iter().any(|n| same(n, state.configuration_name(point.configuration))))
             && (testers.is_empty() || point.tester.is_some_and(|t| testers.contains(&t)))
     });
     let (skip, top) = (call.number("$skip")?.unwrap_or(0), call.number("$top")?.unwrap_or(usize::MAX));
-    let points: Vec<Json> = found.into_iter().skip(skip).take(top).map(|id| show_point(state, call, id, &fields)).collect();
+    let points: Vec<Json> =
+        found.into_iter().skip(skip).take(top).map(|id| show_point(state, call, id, &fields)).collect();
     let mut echo = serde_json::Map::new();
     for name in ["configurationNames", "testcaseIds", "testers"] {
         let items = list(name);
@@ -206,7 +219,9 @@ fn path_cases(call: &Call) -> Result<Vec<u32>, Failure> {
 fn held_cases(state: &State, call: &Call, suite: u32) -> Result<Vec<u32>, Failure> {
     let cases = path_cases(call)?;
     match cases.iter().find(|c| !state.suites[&suite].points.contains_key(c)) {
-        Some(case) => Err(Failure::no_test_object(format!("Test case {case} not found in test suite {suite}."))),
+        Some(case) => {
+            Err(Failure::no_test_object(format!("Test case {case} not found in test suite {suite}.")))
+        }
         None => Ok(cases),
     }
 }
@@ -244,7 +259,8 @@ pub(super) fn update_cases(state: &mut State, call: &Call) -> Answer {
     let (_, suite) = suite_id(state, call)?;
     let cases = held_cases(state, call, suite)?;
     let body = call.object()?;
-    let list = body.get("configurations").and_then(Json::as_array).ok_or_else(|| Failure::null("configurations"))?;
+    let list =
+        body.get("configurations").and_then(Json::as_array).ok_or_else(|| Failure::null("configurations"))?;
     let list: Vec<(u32, Option<u32>)> = list.iter().filter_map(ref_id).map(|c| (c, None)).collect();
     if let Some((id, _)) = list.iter().find(|(c, _)| !state.configurations.contains_key(c)) {
         return Err(Failure::no_test_object(format!("Test configuration {id} not found.")));
@@ -267,16 +283,20 @@ pub(super) fn remove_cases(state: &mut State, call: &Call) -> Answer {
 fn show_plan(state: &State, call: &Call, id: u32) -> Json {
     let modern = plans::show(state, &call.base, id, true);
     let project = state.project_of(id);
-    let url = format!("{}/{}/_apis/test/Plans/{id}", call.base, super::json::encode(&state.project(project).name));
+    let url =
+        format!("{}/{}/_apis/test/Plans/{id}", call.base, super::json::encode(&state.project(project).name));
     let root = state.plans[&id].root;
     let mut body = json!({"id": id, "name": modern["name"], "url": url, "project": state.shallow_project(&call.base, project),
         "area": {"name": modern["areaPath"]}, "description": modern.get("description").cloned().unwrap_or(json!(""))});
-    for name in ["startDate", "endDate", "iteration", "updatedDate", "updatedBy", "owner", "revision", "state"] {
+    for name in
+        ["startDate", "endDate", "iteration", "updatedDate", "updatedBy", "owner", "revision", "state"]
+    {
         if let Some(value) = modern.get(name) {
             body[name] = value.clone();
         }
     }
-    body["rootSuite"] = json!({"id": root.to_string(), "name": state.title(root), "url": format!("{url}/Suites/{root}")});
+    body["rootSuite"] =
+        json!({"id": root.to_string(), "name": state.title(root), "url": format!("{url}/Suites/{root}")});
     body["clientUrl"] = modern["_links"]["clientUrl"]["href"].clone();
     body
 }
@@ -311,7 +331,12 @@ pub(super) fn update_plan(state: &mut State, call: &Call) -> Answer {
 
 fn show_suite(state: &State, call: &Call, id: u32) -> Json {
     let (suite, item) = (&state.suites[&id], &state.items[&id]);
-    let home = format!("{}/{}/_apis/test/Plans/{}", call.base, super::json::encode(&state.project(item.project).name), suite.plan);
+    let home = format!(
+        "{}/{}/_apis/test/Plans/{}",
+        call.base,
+        super::json::encode(&state.project(item.project).name),
+        suite.plan
+    );
     let (at, by) = item.changed();
     let kind = suite.kind.name();
     let mut body = json!({"id": id, "name": item.text(F::Title), "url": format!("{home}/Suites/{id}"),
@@ -338,7 +363,10 @@ fn show_suite(state: &State, call: &Call, id: u32) -> Json {
 /// `GET test/plans/{planId}/suites[/{suiteId}]` and `GET test/suites?testCaseId=`, version 5.0.
 pub(super) fn get_suites(state: &mut State, call: &Call) -> Answer {
     if call.param("planId").is_none() {
-        let case = call.number("testcaseid")?.and_then(|c| u32::try_from(c).ok()).ok_or_else(|| Failure::null("testCaseId"))?;
+        let case = call
+            .number("testcaseid")?
+            .and_then(|c| u32::try_from(c).ok())
+            .ok_or_else(|| Failure::null("testCaseId"))?;
         let ids: Vec<u32> = state.index.suites_of.get(&case).into_iter().flatten().copied().collect();
         return Ok(Reply::list(ids.iter().map(|id| show_suite(state, call, *id)).collect()));
     }
@@ -357,8 +385,11 @@ pub(super) fn get_suites(state: &mut State, call: &Call) -> Answer {
 pub(super) fn create_suite(state: &mut State, call: &Call) -> Answer {
     let (plan, parent) = suite_id(state, call)?;
     let body = call.object()?;
-    let requirements: Vec<u32> =
-        body.get("requirementIds").and_then(Json::as_array).map(|l| l.iter().filter_map(ref_id).collect()).unwrap_or_default();
+    let requirements: Vec<u32> = body
+        .get("requirementIds")
+        .and_then(Json::as_array)
+        .map(|l| l.iter().filter_map(ref_id).collect())
+        .unwrap_or_default();
     let mut made = Vec::new();
     if requirements.is_empty() {
         made.push(suite_calls::create_from(state, call, plan, parent, &body)?);

@@ -25,11 +25,8 @@ const LINK_TYPES: &[(&str, &str, &str, &str)] = &[
 const RELATED: &str = "System.LinkTypes.Related";
 
 /// Links that are not to work items: name and usage.
-const RESOURCES: &[(&str, &str)] = &[
-    ("AttachedFile", "Attached File"),
-    ("Hyperlink", "Hyperlink"),
-    ("ArtifactLink", "Artifact Link"),
-];
+const RESOURCES: &[(&str, &str)] =
+    &[("AttachedFile", "Attached File"), ("Hyperlink", "Hyperlink"), ("ArtifactLink", "Artifact Link")];
 
 /// The name that people see for a relation between work items.
 pub(super) fn display_name(rel: &str) -> Option<&'static str> {
@@ -52,7 +49,10 @@ pub(super) fn canonical(rel: &str) -> Option<String> {
         return Some((*name).to_owned());
     }
     LINK_TYPES.iter().find_map(|(base, ..)| {
-        ["-Forward", "-Reverse"].iter().map(|end| format!("{base}{end}")).find(|n| n.eq_ignore_ascii_case(rel))
+        ["-Forward", "-Reverse"]
+            .iter()
+            .map(|end| format!("{base}{end}"))
+            .find(|n| n.eq_ignore_ascii_case(rel))
     })
 }
 
@@ -80,7 +80,12 @@ fn tree_error(code: &str, text: &str) -> Failure {
 }
 
 /// Refuses a link that is there already, or that breaks its type's topology.
-pub(super) fn check(state: &State, source: u32, relations: &[Relation], new: &Relation) -> Result<(), Failure> {
+pub(super) fn check(
+    state: &State,
+    source: u32,
+    relations: &[Relation],
+    new: &Relation,
+) -> Result<(), Failure> {
     if relations.iter().any(|r| r.rel == new.rel && r.target == new.target) {
         return Err(Failure::new(400, "WorkItemResourceLinkException", "VS403317: Relation already exists."));
     }
@@ -109,7 +114,9 @@ pub(super) fn check(state: &State, source: u32, relations: &[Relation], new: &Re
     if held {
         return Err(tree_error(
             "TF201036",
-            &format!("You cannot add a Child link between work items {parent} and {child} because a work item can have only one Parent link."),
+            &format!(
+                "You cannot add a Child link between work items {parent} and {child} because a work item can have only one Parent link."
+            ),
         ));
     }
     let mut at = Some(parent);
@@ -117,7 +124,9 @@ pub(super) fn check(state: &State, source: u32, relations: &[Relation], new: &Re
         if id == child {
             return Err(tree_error(
                 "TF201065",
-                &format!("You can not add a Parent link between work items {child} and {parent} because it would result in a circular relationship."),
+                &format!(
+                    "You can not add a Parent link between work items {child} and {parent} because it would result in a circular relationship."
+                ),
             ));
         }
         at = state.items.get(&id).and_then(|item| up(item, &reverse));
@@ -178,7 +187,8 @@ impl State {
             let back = opposite(&relation.rel);
             let mut gone = None;
             if let Some(item) = self.items.get_mut(&target) {
-                let at = item.relations.iter().position(|r| *r.rel == *back && r.target == Target::Item(source));
+                let at =
+                    item.relations.iter().position(|r| *r.rel == *back && r.target == Target::Item(source));
                 gone = at.map(|at| item.relations.remove(at));
             }
             if let Some(gone) = gone {
@@ -197,7 +207,14 @@ impl State {
             return;
         }
         let relation = relation.clone();
-        item.link_updates.push(LinkUpdate { revision, own: stamp.own, at: stamp.at, by: stamp.by, added, relation });
+        item.link_updates.push(LinkUpdate {
+            revision,
+            own: stamp.own,
+            at: stamp.at,
+            by: stamp.by,
+            added,
+            relation,
+        });
     }
 
     fn log_link(&mut self, source: u32, target: u32, relation: &Relation, active: bool, stamp: Stamp) {
@@ -263,16 +280,15 @@ pub(super) fn artifact_types(_: &mut State, _: &Call) -> Answer {
         ("TestManagement", "TcmResult", "Test Result"),
         ("TestManagement", "TcmTest", "Test"),
     ];
-    let item = |(tool, artifact, link): &(&str, &str, &str)| {
-        json!({"toolType": tool, "artifactType": artifact, "linkType": link})
-    };
+    let item = |(tool, artifact, link): &(&str, &str, &str)| json!({"toolType": tool, "artifactType": artifact, "linkType": link});
     Ok(Reply::list(types.iter().map(item).collect()))
 }
 
 /// `POST artifacturiquery`: the work items that link to artifacts.
 pub(super) fn artifact_query(state: &mut State, call: &Call) -> Answer {
     let body = call.object()?;
-    let uris = body.get("artifactUris").and_then(Json::as_array).ok_or_else(|| Failure::null("artifactUris"))?;
+    let uris =
+        body.get("artifactUris").and_then(Json::as_array).ok_or_else(|| Failure::null("artifactUris"))?;
     let project = state.scope_or_all(call)?;
     let mut result = serde_json::Map::new();
     for uri in uris.iter().filter_map(Json::as_str) {

@@ -16,8 +16,17 @@ use super::value::Value;
 
 /// The fields that come if the client names none.
 const FIELDS: [F; 11] = [
-    F::Steps, F::ActivatedBy, F::ActivatedDate, F::AutomationStatus, F::Description, F::State, F::AssignedTo,
-    F::Priority, F::StateChangeDate, F::WorkItemType, F::Rev,
+    F::Steps,
+    F::ActivatedBy,
+    F::ActivatedDate,
+    F::AutomationStatus,
+    F::Description,
+    F::State,
+    F::AssignedTo,
+    F::Priority,
+    F::StateChangeDate,
+    F::WorkItemType,
+    F::Rev,
 ];
 
 /// What a list of cases shows.
@@ -38,7 +47,9 @@ impl View {
                 .map(str::trim)
                 .filter(|n| !n.is_empty())
                 .map(|name| {
-                    state.field(name).ok_or_else(|| Failure::property(format!("TF51535: Cannot find field {name}.")))
+                    state
+                        .field(name)
+                        .ok_or_else(|| Failure::property(format!("TF51535: Cannot find field {name}.")))
                 })
                 .collect::<Result<_, _>>()?,
         };
@@ -47,9 +58,16 @@ impl View {
             "1" | "pointassignments" => 1,
             "2" | "extrainformation" => 2,
             "3" => 3,
-            other => return Err(Failure::binding(format!("The value '{other}' is not valid for excludeFlags."))),
+            other => {
+                return Err(Failure::binding(format!("The value '{other}' is not valid for excludeFlags.")));
+            }
         };
-        Ok(Self { fields, identities: call.flag("returnidentityref"), points: flags & 1 == 0, extra: flags & 2 == 0 })
+        Ok(Self {
+            fields,
+            identities: call.flag("returnidentityref"),
+            points: flags & 1 == 0,
+            extra: flags & 2 == 0,
+        })
     }
 }
 
@@ -82,7 +100,8 @@ fn show(state: &State, call: &Call, view: &View, suite: u32, case: u32, order: u
     if view.points {
         let points = held.points.get(&case).into_iter().flatten().filter_map(|id| {
             let point = state.points.get(id)?;
-            let mut shown = json!({"id": id, "configurationName": state.configuration_name(point.configuration)});
+            let mut shown =
+                json!({"id": id, "configurationName": state.configuration_name(point.configuration)});
             if let Some(tester) = point.tester {
                 shown["tester"] = state.person(base, tester);
             }
@@ -126,9 +145,11 @@ pub(super) fn list(state: &mut State, call: &Call) -> Answer {
     let configurations = call.ids("configurationids")?.unwrap_or_default();
     let suites = if call.flag("isrecursive") { state.subtree(suite) } else { vec![suite] };
     let start = match call.q("continuationtoken") {
-        Some(token) => token.rsplit(';').next().and_then(|n| n.parse::<usize>().ok()).ok_or_else(|| {
-            Failure::property(format!("The continuation token '{token}' is not valid."))
-        })?,
+        Some(token) => token
+            .rsplit(';')
+            .next()
+            .and_then(|n| n.parse::<usize>().ok())
+            .ok_or_else(|| Failure::property(format!("The continuation token '{token}' is not valid.")))?,
         None => 0,
     };
     let wanted = |(suite, _, case): &(u32, usize, u32)| {
@@ -136,7 +157,8 @@ pub(super) fn list(state: &mut State, call: &Call) -> Answer {
         let has = |c: &u32| held.iter().any(|p| state.points.get(p).is_some_and(|p| p.configuration == *c));
         ids.as_ref().is_none_or(|i| i.contains(case)) && configurations.iter().all(has)
     };
-    let all = suites.iter().flat_map(|s| state.suites[s].order.iter().enumerate().map(move |(n, c)| (*s, n, *c)));
+    let all =
+        suites.iter().flat_map(|s| state.suites[s].order.iter().enumerate().map(move |(n, c)| (*s, n, *c)));
     let mut rows: Vec<_> = all.filter(wanted).skip(start).take(PAGE + 1).collect();
     let more = rows.len() > PAGE;
     rows.truncate(PAGE);
@@ -164,20 +186,32 @@ fn missing(suite: u32, case: u32) -> Failure {
 }
 
 /// The cases and assignments that a body names.
-fn assignments(state: &State, call: &Call, suite: u32) -> Result<Vec<(u32, Option<Vec<(u32, Option<u32>)>>)>, Failure> {
+fn assignments(
+    state: &State,
+    call: &Call,
+    suite: u32,
+) -> Result<Vec<(u32, Option<Vec<(u32, Option<u32>)>>)>, Failure> {
     let project = state.project_of(suite);
     let mut wanted = Vec::new();
     for element in call.array()? {
         let case = element.get("workItem").and_then(ref_id).ok_or_else(|| Failure::null("workItem.id"))?;
-        let item = state.live(case).ok_or_else(|| Failure::no_test_object(format!("Test case {case} not found.")))?;
+        let item = state
+            .live(case)
+            .ok_or_else(|| Failure::no_test_object(format!("Test case {case} not found.")))?;
         if &*item.kind != "Test Case" {
             return Err(Failure::property(format!("Work item {case} is not a test case.")));
         }
         let list = element.get("pointAssignments").and_then(Json::as_array).filter(|l| !l.is_empty());
         let one = |p: &Json| {
-            let id = p.get("configurationId").and_then(ref_id).or_else(|| p.get("configuration").and_then(ref_id)).unwrap_or(0);
+            let id = p
+                .get("configurationId")
+                .and_then(ref_id)
+                .or_else(|| p.get("configuration").and_then(ref_id))
+                .unwrap_or(0);
             match state.configurations.get(&id) {
-                Some(held) if held.project == project => Ok((id, p.get("tester").and_then(|t| person_of(state, t)))),
+                Some(held) if held.project == project => {
+                    Ok((id, p.get("tester").and_then(|t| person_of(state, t))))
+                }
                 _ => Err(Failure::no_test_object(format!("Test configuration {id} not found."))),
             }
         };
@@ -196,7 +230,9 @@ pub(super) fn add_cases(
 ) -> Result<(), Failure> {
     let (kind, requirement) = (state.suites[&suite].kind, state.suites[&suite].requirement);
     if kind == SuiteKind::Query {
-        return Err(Failure::property(format!("Test cases cannot be added to the query-based suite {suite}: change its query.")));
+        return Err(Failure::property(format!(
+            "Test cases cannot be added to the query-based suite {suite}: change its query."
+        )));
     }
     let mut added = Vec::new();
     for (case, chosen) in cases {
@@ -270,7 +306,9 @@ pub(super) fn configure(state: &mut State, call: &Call, suite: u32, case: u32, l
 /// Takes cases out of a suite in the way its kind asks for.
 pub(super) fn remove_cases(state: &mut State, call: &Call, suite: u32, cases: &[u32]) -> Result<(), Failure> {
     if state.suites[&suite].kind == SuiteKind::Query {
-        return Err(Failure::property(format!("Test cases cannot be removed from the query-based suite {suite}: change its query.")));
+        return Err(Failure::property(format!(
+            "Test cases cannot be removed from the query-based suite {suite}: change its query."
+        )));
     }
     if let Some(case) = cases.iter().find(|c| !state.suites[&suite].points.contains_key(c)) {
         return Err(missing(suite, *case));
@@ -305,4 +343,3 @@ pub(super) fn remove(state: &mut State, call: &Call) -> Answer {
     remove_cases(state, call, suite, &ids)?;
     Ok(Reply::none())
 }
-

@@ -21,9 +21,15 @@ const FORBIDDEN: &str = ".,;'`:~\\/*|?\"&%$!+=()[]{}<>-";
 fn operations(kind: Kind) -> Vec<Json> {
     let mut list: Vec<(&str, &str)> = vec![("Equals", "="), ("NotEquals", "<>")];
     match kind {
-        Kind::Path => list = vec![("Under", "Under"), ("NotUnder", "Not Under"), ("Equals", "="), ("NotEquals", "<>")],
+        Kind::Path => {
+            list = vec![("Under", "Under"), ("NotUnder", "Not Under"), ("Equals", "="), ("NotEquals", "<>")]
+        }
         Kind::Plain | Kind::Html | Kind::History => {
-            list = vec![("ContainsWords", "Contains Words"), ("NotContainsWords", "Does Not Contain Words"), ("IsEmpty", "Is Empty")];
+            list = vec![
+                ("ContainsWords", "Contains Words"),
+                ("NotContainsWords", "Does Not Contain Words"),
+                ("IsEmpty", "Is Empty"),
+            ];
         }
         Kind::Boolean | Kind::Guid => {}
         _ => list.extend([
@@ -38,7 +44,9 @@ fn operations(kind: Kind) -> Vec<Json> {
     if matches!(kind, Kind::Text | Kind::Person) {
         list.extend([("Contains", "Contains"), ("NotContains", "Does Not Contain")]);
     }
-    list.into_iter().map(|(r, n)| json!({"referenceName": format!("SupportedOperations.{r}"), "name": n})).collect()
+    list.into_iter()
+        .map(|(r, n)| json!({"referenceName": format!("SupportedOperations.{r}"), "name": n}))
+        .collect()
 }
 
 fn field_url(base: &str, field: &Field) -> String {
@@ -99,13 +107,18 @@ fn reference_of(state: &State, name: &str, given: Option<&str>) -> Result<String
     if name.is_empty() || name.chars().count() > MAX_NAME || name.contains(|c| FORBIDDEN.contains(c)) {
         return Err(Failure::new(400, key, format!("VS402803: The field name '{name}' is not valid.")));
     }
-    let derived = || format!("Custom.{}", name.chars().filter(char::is_ascii_alphanumeric).collect::<String>());
+    let derived =
+        || format!("Custom.{}", name.chars().filter(char::is_ascii_alphanumeric).collect::<String>());
     let reference = given.filter(|r| !r.is_empty()).map_or_else(derived, str::to_owned);
     let shape = reference.contains('.')
         && reference.split('.').all(|p| !p.is_empty())
         && reference.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '_');
     if !shape || reference.chars().count() > MAX_REFERENCE || reference.starts_with("System.") {
-        return Err(Failure::new(400, key, format!("VS402804: The field reference name '{reference}' is not valid.")));
+        return Err(Failure::new(
+            400,
+            key,
+            format!("VS402804: The field reference name '{reference}' is not valid."),
+        ));
     }
     let taken = |text: &str| state.index.fields.contains_key(&text.to_lowercase());
     if taken(&reference) || taken(name) {
@@ -116,7 +129,11 @@ fn reference_of(state: &State, name: &str, given: Option<&str>) -> Result<String
         ));
     }
     if state.fields.len() >= MAX_FIELDS {
-        return Err(Failure::new(400, key, format!("VS402805: The limit of {MAX_FIELDS} fields is reached.")));
+        return Err(Failure::new(
+            400,
+            key,
+            format!("VS402805: The limit of {MAX_FIELDS} fields is reached."),
+        ));
     }
     Ok(reference)
 }
@@ -128,7 +145,8 @@ pub(super) fn create_field(state: &mut State, call: &Call) -> Answer {
     let name = text(&body, "name").ok_or_else(|| Failure::null("name"))?.trim();
     let reference = reference_of(state, name, text(&body, "referenceName"))?;
     let kind = text(&body, "type").unwrap_or("string");
-    let kind = Kind::parse(kind).ok_or_else(|| Failure::argument(format!("The field type '{kind}' is not known.")))?;
+    let kind = Kind::parse(kind)
+        .ok_or_else(|| Failure::argument(format!("The field type '{kind}' is not known.")))?;
     let identity = body.get("isIdentity").and_then(Json::as_bool).unwrap_or(false);
     let picklist = text(&body, "picklistId").map(str::to_lowercase);
     if picklist.as_ref().is_some_and(|p| !state.picklists.contains_key(p)) {
@@ -171,7 +189,8 @@ pub(super) fn update_field(state: &mut State, call: &Call) -> Answer {
 pub(super) fn delete_field(state: &mut State, call: &Call) -> Answer {
     let number = named(state, call)?;
     if !state.fields[number].custom {
-        let message = format!("VS402806: The system field {} cannot be deleted.", state.fields[number].reference);
+        let message =
+            format!("VS402806: The system field {} cannot be deleted.", state.fields[number].reference);
         return Err(Failure::new(400, "WorkItemFieldInvalidException", message));
     }
     state.fields[number].deleted = true;
@@ -242,7 +261,9 @@ fn type_json(state: &State, call: &Call, project: u16, kind: &TypeDef) -> Json {
     let mut transitions: Map<String, Json> = Map::new();
     for state in std::iter::once("").chain(kind.states.iter().map(|s| s.name.as_str())) {
         let own = (!state.is_empty()).then_some(state);
-        let to = own.into_iter().chain(kind.transitions.iter().filter(|(from, ..)| from == state).map(|(_, to, _)| to.as_str()));
+        let to = own
+            .into_iter()
+            .chain(kind.transitions.iter().filter(|(from, ..)| from == state).map(|(_, to, _)| to.as_str()));
         transitions.insert(state.to_owned(), to.map(|to| json!({"to": to, "actions": null})).collect());
     }
     json!({
@@ -286,7 +307,9 @@ pub(super) fn type_fields(state: &mut State, call: &Call) -> Answer {
         e.eq_ignore_ascii_case("all") || e.eq_ignore_ascii_case("allowedvalues") || e == "3" || e == "1"
     });
     let show = |rule: &TypeField| instance(state, call, &rule_of(kind, rule), all, true);
-    let Some(name) = call.param("field") else { return Ok(Reply::list(kind.fields.iter().map(show).collect())) };
+    let Some(name) = call.param("field") else {
+        return Ok(Reply::list(kind.fields.iter().map(show).collect()));
+    };
     let found = state.field(name).and_then(|number| kind.field(number));
     found.map(|rule| Reply::ok(show(rule))).ok_or_else(|| {
         let key = "WorkItemTrackingFieldDefinitionNotFoundException";
@@ -305,11 +328,14 @@ pub(super) fn categories(state: &mut State, call: &Call) -> Answer {
             "workItemTypes": types.iter().map(|t| reference(t)).collect::<Vec<_>>(), "url": url})
     });
     let Some(wanted) = call.param("category") else { return Ok(Reply::list(all.collect())) };
-    let hit = |c: &Json| {
-        ["referenceName", "name"].iter().any(|n| c[*n].as_str().is_some_and(|v| same(v, wanted)))
-    };
+    let hit =
+        |c: &Json| ["referenceName", "name"].iter().any(|n| c[*n].as_str().is_some_and(|v| same(v, wanted)));
     all.into_iter().find(hit).map(Reply::ok).ok_or_else(|| {
-        Failure::new(404, "WorkItemTypeCategoryNotFoundException", format!("VS402324: Work item type category {wanted} does not exist."))
+        Failure::new(
+            404,
+            "WorkItemTypeCategoryNotFoundException",
+            format!("VS402324: Work item type category {wanted} does not exist."),
+        )
     })
 }
 
@@ -319,7 +345,8 @@ pub(super) fn icons(state: &mut State, call: &Call) -> Answer {
     match call.param("icon") {
         Some(icon) => Ok(Reply::ok(show(icon))),
         None => {
-            let mut icons: Vec<&str> = state.processes.iter().flat_map(|p| p.types.iter().map(|t| t.icon.as_str())).collect();
+            let mut icons: Vec<&str> =
+                state.processes.iter().flat_map(|p| p.types.iter().map(|t| t.icon.as_str())).collect();
             icons.sort_unstable();
             icons.dedup();
             Ok(Reply::list(icons.into_iter().map(show).collect()))

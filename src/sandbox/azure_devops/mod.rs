@@ -11,6 +11,7 @@ mod configurations;
 mod discovery;
 mod feeds;
 mod fields;
+mod html;
 mod http;
 mod items;
 mod json;
@@ -136,10 +137,18 @@ impl AzureDevOps {
         let mut headers = self.headers(request, None, None);
         if caller == Caller::Refused {
             set(&mut headers, "Content-Type", "text/html; charset=utf-8");
-            return Response { status: 203, headers, body: Bytes::from_static(auth::SIGN_IN.as_bytes()), changed: false };
+            return Response {
+                status: 203,
+                headers,
+                body: Bytes::from_static(auth::SIGN_IN.as_bytes()),
+                changed: false,
+            };
         }
         let realm = format!("Basic realm=\"{}/\"", request.base);
-        headers.push(("WWW-Authenticate".to_owned(), "Bearer authorization_uri=https://login.microsoftonline.com/common".to_owned()));
+        headers.push((
+            "WWW-Authenticate".to_owned(),
+            "Bearer authorization_uri=https://login.microsoftonline.com/common".to_owned(),
+        ));
         headers.push(("WWW-Authenticate".to_owned(), realm));
         let user = "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa";
         let message = format!("TF400813: The user '{user}' is not authorized to access this resource.");
@@ -171,7 +180,8 @@ impl AzureDevOps {
 
     async fn respond(&self, request: Request) -> Response {
         let Some(path) = below_organisation(&request.path) else {
-            let message = format!("The resource cannot be found: this host serves the organisation /{ORGANISATION}.");
+            let message =
+                format!("The resource cannot be found: this host serves the organisation /{ORGANISATION}.");
             let failure = Failure::new(404, "HttpResourceNotFoundException", message);
             return answer(self.headers(&request, None, None), Err(failure), false);
         };
@@ -284,7 +294,8 @@ fn query_pairs(query: &str) -> Vec<(String, String)> {
 
 /// The version that a request asks for: in the query, or in the `Accept` header.
 fn version_text(request: &Request) -> Option<String> {
-    let from_query = query_pairs(&request.query).into_iter().find(|(n, _)| n == "api-version").map(|(_, v)| v);
+    let from_query =
+        query_pairs(&request.query).into_iter().find(|(n, _)| n == "api-version").map(|(_, v)| v);
     let from_header = || {
         let accept = request.header("accept")?;
         accept.split([';', ',']).find_map(|part| {

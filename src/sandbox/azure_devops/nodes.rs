@@ -90,10 +90,8 @@ impl State {
     fn node_url(&self, base: &str, id: u32) -> String {
         let node = &self.nodes[&id];
         let group = if node.iteration { "Iterations" } else { "Areas" };
-        let mut url = format!(
-            "{base}/{}/_apis/wit/classificationNodes/{group}",
-            self.project(node.project).guid
-        );
+        let mut url =
+            format!("{base}/{}/_apis/wit/classificationNodes/{group}", self.project(node.project).guid);
         for name in self.node_names(id).into_iter().skip(1) {
             url.push('/');
             url.push_str(&encode(name));
@@ -148,7 +146,11 @@ impl State {
         let iteration = match group.to_ascii_lowercase().as_str() {
             "areas" => false,
             "iterations" => true,
-            _ => return Err(Failure::argument(format!("The structure group '{group}' is not known: Areas or Iterations is expected."))),
+            _ => {
+                return Err(Failure::argument(format!(
+                    "The structure group '{group}' is not known: Areas or Iterations is expected."
+                )));
+            }
         };
         let mut at = self.root(project, iteration);
         for name in call.param("path").unwrap_or_default().split(['/', '\\']).filter(|n| !n.is_empty()) {
@@ -175,7 +177,11 @@ pub(super) fn roots(state: &mut State, call: &Call) -> Answer {
                 None if omit => found.push(Json::Null),
                 None => {
                     let key = "WorkItemTrackingTreeNodeNotFoundException";
-                    return Err(Failure::new(404, key, format!("VS402485: The node id is not recognized: {id}.")));
+                    return Err(Failure::new(
+                        404,
+                        key,
+                        format!("VS402485: The node id is not recognized: {id}."),
+                    ));
                 }
             }
         }
@@ -196,9 +202,12 @@ fn set_dates(node: &mut Node, body: &Json) -> Result<(), Failure> {
     for (name, value) in dates {
         let date = match value {
             Json::Null => None,
-            value => Some(value.as_str().and_then(parse_date).ok_or_else(|| {
-                Failure::argument(format!("The value of {name} must be a date."))
-            })?),
+            value => Some(
+                value
+                    .as_str()
+                    .and_then(parse_date)
+                    .ok_or_else(|| Failure::argument(format!("The value of {name} must be a date.")))?,
+            ),
         };
         match name.to_ascii_lowercase().as_str() {
             "startdate" => node.start = date,
@@ -301,7 +310,9 @@ pub(super) fn delete(state: &mut State, call: &Call) -> Answer {
         state.nodes.get(t).is_some_and(|n| n.iteration == state.nodes[&id].iteration) && !state.under(*t, id)
     });
     if valid.is_none() && (target.is_some() || !held.is_empty()) {
-        return Err(Failure::argument("VS402487: $reclassifyId must name a node outside of the deleted one."));
+        return Err(Failure::argument(
+            "VS402487: $reclassifyId must name a node outside of the deleted one.",
+        ));
     }
     if let Some(target) = valid {
         for item in held {

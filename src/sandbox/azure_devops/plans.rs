@@ -19,8 +19,13 @@ const WEEK: Millis = 7 * 86_400_000;
 const MAX_NAME: usize = 255;
 
 /// The members that are kept as they were sent.
-const SETTINGS: [&str; 5] =
-    ["buildId", "buildDefinition", "releaseEnvironmentDefinition", "testOutcomeSettings", "actualTestResultSettings"];
+const SETTINGS: [&str; 5] = [
+    "buildId",
+    "buildDefinition",
+    "releaseEnvironmentDefinition",
+    "testOutcomeSettings",
+    "actualTestResultSettings",
+];
 
 /// The stamp of a call.
 pub(super) fn stamp(call: &Call) -> Stamp {
@@ -36,9 +41,11 @@ pub(super) fn token(last: u32, page: usize) -> String {
 pub(super) fn after(call: &Call) -> Result<u32, Failure> {
     match call.q("continuationtoken") {
         None => Ok(0),
-        Some(token) => token.split(';').next().and_then(|t| t.parse().ok()).ok_or_else(|| {
-            Failure::property(format!("The continuation token '{token}' is not valid."))
-        }),
+        Some(token) => token
+            .split(';')
+            .next()
+            .and_then(|t| t.parse().ok())
+            .ok_or_else(|| Failure::property(format!("The continuation token '{token}' is not valid."))),
     }
 }
 
@@ -66,7 +73,15 @@ pub(super) fn plan_id(state: &State, call: &Call) -> Result<u32, Failure> {
 
 impl State {
     /// Creates a plan with its root suite under two ids.
-    pub(super) fn add_plan_at(&mut self, plan: u32, root: u32, project: u16, owner: u32, fields: Vec<(u16, Option<Value>)>, stamp: Stamp) {
+    pub(super) fn add_plan_at(
+        &mut self,
+        plan: u32,
+        root: u32,
+        project: u16,
+        owner: u32,
+        fields: Vec<(u16, Option<Value>)>,
+        stamp: Stamp,
+    ) {
         self.items.insert(plan, super::write::blank(project, "Test Plan".into(), stamp.at, stamp.by));
         self.commit(plan, Change { fields, by: stamp.by, at: stamp.at, ..Change::default() });
         self.plans.insert(plan, Plan { root, owner: Some(owner), settings: Map::new() });
@@ -163,9 +178,11 @@ pub(super) fn get(state: &mut State, call: &Call) -> Answer {
 fn date_of(body: &Json, name: &str) -> Result<Option<Millis>, Failure> {
     match body.get(name) {
         None | Some(Json::Null) => Ok(None),
-        Some(value) => value.as_str().and_then(parse_date).map(Some).ok_or_else(|| {
-            Failure::property(format!("The value of {name} must be a date."))
-        }),
+        Some(value) => value
+            .as_str()
+            .and_then(parse_date)
+            .map(Some)
+            .ok_or_else(|| Failure::property(format!("The value of {name} must be a date."))),
     }
 }
 
@@ -196,7 +213,11 @@ pub(super) fn person_of(state: &State, value: &Json) -> Option<u32> {
 fn path_of(state: &State, project: u16, iteration: bool, path: &str) -> Result<Value, Failure> {
     state.find_node(project, iteration, path).map(Value::Node).ok_or_else(|| {
         let field = if iteration { "System.IterationPath" } else { "System.AreaPath" };
-        Failure::new(400, "WorkItemInvalidTreeNameException", format!("TF401347: Invalid tree name given for work item -1, field '{field}'."))
+        Failure::new(
+            400,
+            "WorkItemInvalidTreeNameException",
+            format!("TF401347: Invalid tree name given for work item -1, field '{field}'."),
+        )
     })
 }
 
@@ -225,8 +246,16 @@ fn fields_of(state: &State, project: u16, body: &Json) -> Result<Vec<(u16, Optio
     Ok(fields)
 }
 
-fn put_state(kind: &TypeDef, fields: &mut Vec<(u16, Option<Value>)>, old: &str, new: &str, at: Millis) -> Result<(), Failure> {
-    let state = kind.state(new).ok_or_else(|| Failure::property(format!("The state '{new}' is not valid: Active or Inactive is expected.")))?;
+fn put_state(
+    kind: &TypeDef,
+    fields: &mut Vec<(u16, Option<Value>)>,
+    old: &str,
+    new: &str,
+    at: Millis,
+) -> Result<(), Failure> {
+    let state = kind.state(new).ok_or_else(|| {
+        Failure::property(format!("The state '{new}' is not valid: Active or Inactive is expected."))
+    })?;
     if state.name.eq_ignore_ascii_case(old) {
         return Ok(());
     }
@@ -334,7 +363,9 @@ pub(super) fn update_from(state: &mut State, call: &Call, id: u32, body: &Json) 
 pub(super) fn check_revision(body: &Json, current: u32, noun: &str, id: u32) -> Result<(), Failure> {
     let sent = body.get("revision").and_then(Json::as_u64).filter(|r| *r > 0);
     if sent.is_some_and(|sent| sent != u64::from(current)) {
-        let message = format!("TF26071: The test {noun} {id} has been changed by someone else since you opened it. You will need to refresh it and discard your changes.");
+        let message = format!(
+            "TF26071: The test {noun} {id} has been changed by someone else since you opened it. You will need to refresh it and discard your changes."
+        );
         return Err(Failure::new(409, "TestObjectUpdatedException", message));
     }
     Ok(())

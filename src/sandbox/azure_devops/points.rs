@@ -49,7 +49,8 @@ fn show(state: &State, call: &Call, id: u32, details: bool) -> Json {
     if let Some(tester) = point.tester {
         body["tester"] = state.person(base, tester);
     }
-    body["configuration"] = json!({"id": point.configuration, "name": state.configuration_name(point.configuration)});
+    body["configuration"] =
+        json!({"id": point.configuration, "name": state.configuration_name(point.configuration)});
     body["isAutomated"] = json!(automated);
     body["project"] = state.plan_project(base, project);
     body["testPlan"] = json!({"id": plan, "name": state.title(plan)});
@@ -69,7 +70,8 @@ fn show(state: &State, call: &Call, id: u32, details: bool) -> Json {
         "testCases": {"href": format!("{home}/Plans/{plan}/Suites/{}/TestCase/{}", point.suite, point.case)},
     });
     let case_state = state.items.get(&point.case).map_or("", |i| i.text(F::State));
-    body["testCaseReference"] = json!({"id": point.case, "name": state.title(point.case), "state": case_state});
+    body["testCaseReference"] =
+        json!({"id": point.case, "name": state.title(point.case), "state": case_state});
     body
 }
 
@@ -87,11 +89,14 @@ fn results(state: &State, base: &str, point: &Point) -> Json {
         body["lastResultDetails"] = details;
     }
     body["lastResultId"] = json!(point.result);
-    if let Some(build) = state.runs.get(&point.run).and_then(|r| r.extra.get("build")).and_then(|b| b.get("name")) {
+    if let Some(build) =
+        state.runs.get(&point.run).and_then(|r| r.extra.get("build")).and_then(|b| b.get("name"))
+    {
         body["lastRunBuildNumber"] = build.clone();
     }
     body["lastTestRunId"] = json!(point.run);
-    body["lastResultState"] = json!(last.map_or("unspecified".to_owned(), |r| camel(RESULT_STATES[r.state as usize])));
+    body["lastResultState"] =
+        json!(last.map_or("unspecified".to_owned(), |r| camel(RESULT_STATES[r.state as usize])));
     let failure = last.map_or("None", |r| r.failure_type());
     body["failureType"] = json!(match failure {
         "New Issue" => "new_Issue".to_owned(),
@@ -113,8 +118,11 @@ fn results(state: &State, base: &str, point: &Point) -> Json {
 
 /// The points of suites in order of their ids.
 pub(super) fn points_of(state: &State, suites: &[u32]) -> Vec<u32> {
-    let mut ids: Vec<u32> =
-        suites.iter().filter_map(|s| state.suites.get(s)).flat_map(|s| s.points.values().flatten().copied()).collect();
+    let mut ids: Vec<u32> = suites
+        .iter()
+        .filter_map(|s| state.suites.get(s))
+        .flat_map(|s| s.points.values().flatten().copied())
+        .collect();
     ids.sort_unstable();
     ids
 }
@@ -182,7 +190,9 @@ pub(super) fn update(state: &mut State, call: &Call) -> Answer {
         let outcome = element.get("results").and_then(|r| r.get("outcome")).filter(|o| !o.is_null());
         let outcome = outcome.map(outcome_of).transpose()?;
         let tester = match element.get("tester").filter(|t| !t.is_null()) {
-            Some(tester) => Some(person_of(state, tester).ok_or_else(|| Failure::property("The tester is not known."))?),
+            Some(tester) => {
+                Some(person_of(state, tester).ok_or_else(|| Failure::property("The tester is not known."))?)
+            }
             None => None,
         };
         let reset = element.get("isActive").and_then(Json::as_bool).unwrap_or(false);

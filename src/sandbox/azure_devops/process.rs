@@ -18,7 +18,11 @@ fn find(state: &State, call: &Call) -> Result<usize, Failure> {
     let id = call.param("processId").unwrap_or_default();
     let hit = |p: &Process| p.guid.eq_ignore_ascii_case(id);
     state.processes.iter().position(hit).ok_or_else(|| {
-        Failure::new(404, "ProcessNotFoundByTypeIdException", format!("VS402362: The process with id {id} does not exist."))
+        Failure::new(
+            404,
+            "ProcessNotFoundByTypeIdException",
+            format!("VS402362: The process with id {id} does not exist."),
+        )
     })
 }
 
@@ -28,7 +32,11 @@ fn editable(state: &State, call: &Call) -> Result<usize, Failure> {
         return Ok(process);
     }
     let name = &state.processes[process].name;
-    Err(Failure::new(403, "ProcessCannotBeEditedException", format!("VS402356: The system process {name} cannot be edited: create an inherited process.")))
+    Err(Failure::new(
+        403,
+        "ProcessCannotBeEditedException",
+        format!("VS402356: The system process {name} cannot be edited: create an inherited process."),
+    ))
 }
 
 fn show(state: &State, call: &Call, number: usize) -> Json {
@@ -38,7 +46,8 @@ fn show(state: &State, call: &Call, number: usize) -> Json {
         "description": process.description, "isDefault": number == 0, "isEnabled": true,
         "customizationType": if process.parent.is_some() { "inherited" } else { "system" },
     });
-    body["parentProcessTypeId"] = json!(process.parent.as_deref().unwrap_or("00000000-0000-0000-0000-000000000000"));
+    body["parentProcessTypeId"] =
+        json!(process.parent.as_deref().unwrap_or("00000000-0000-0000-0000-000000000000"));
     if call.q("$expand").is_some_and(|e| e.eq_ignore_ascii_case("projects")) {
         let projects = state.projects.iter().filter(|p| p.process == number).map(|p| {
             json!({"id": p.guid, "name": p.name, "description": p.description, "url": super::json::project_url(&call.base, p)})
@@ -63,15 +72,24 @@ pub(super) fn create(state: &mut State, call: &Call) -> Answer {
     let name = text(&body, "name").filter(|n| !n.is_empty()).ok_or_else(|| Failure::null("name"))?;
     let parent = text(&body, "parentProcessTypeId").ok_or_else(|| Failure::null("parentProcessTypeId"))?;
     let from = state.processes.iter().find(|p| p.guid.eq_ignore_ascii_case(parent)).ok_or_else(|| {
-        Failure::new(404, "ProcessNotFoundByTypeIdException", format!("VS402362: The process with id {parent} does not exist."))
+        Failure::new(
+            404,
+            "ProcessNotFoundByTypeIdException",
+            format!("VS402362: The process with id {parent} does not exist."),
+        )
     })?;
     if state.processes.iter().any(|p| same(&p.name, name)) {
-        return Err(Failure::new(409, "ProcessNameConflictException", format!("VS402363: The process name '{name}' is already in use.")));
+        return Err(Failure::new(
+            409,
+            "ProcessNameConflictException",
+            format!("VS402363: The process name '{name}' is already in use."),
+        ));
     }
     let process = Process {
         guid: guid(&format!("process {name}")),
         name: name.to_owned(),
-        reference: text(&body, "referenceName").map_or_else(|| format!("Inherited.{}", name.replace(' ', "")), str::to_owned),
+        reference: text(&body, "referenceName")
+            .map_or_else(|| format!("Inherited.{}", name.replace(' ', "")), str::to_owned),
         description: text(&body, "description").unwrap_or_default().to_owned(),
         parent: Some(from.guid.clone()),
         types: from.types.clone(),
@@ -88,7 +106,12 @@ fn reference_of(kind: &TypeDef) -> &str {
 fn state_json(call: &Call, process: &Process, kind: &TypeDef, number: usize) -> Json {
     let state = &kind.states[number];
     let id = guid(&format!("state {} {}", kind.name, state.name));
-    let url = format!("{}/_apis/work/processes/{}/workItemTypes/{}/states/{id}", call.base, process.guid, reference_of(kind));
+    let url = format!(
+        "{}/_apis/work/processes/{}/workItemTypes/{}/states/{id}",
+        call.base,
+        process.guid,
+        reference_of(kind)
+    );
     json!({"id": id, "name": state.name, "color": state.color, "stateCategory": state.category, "order": number + 1,
         "url": url, "customizationType": "system"})
 }
@@ -116,7 +139,11 @@ fn type_at(state: &State, call: &Call, process: usize) -> Result<usize, Failure>
         reference_of(t).eq_ignore_ascii_case(wanted) || t.reference.eq_ignore_ascii_case(wanted)
     };
     state.processes[process].types.iter().position(hit).ok_or_else(|| {
-        Failure::new(404, "WorkItemTypeNotFoundException", format!("VS402323: Work item type {wanted} does not exist in the process."))
+        Failure::new(
+            404,
+            "WorkItemTypeNotFoundException",
+            format!("VS402323: Work item type {wanted} does not exist in the process."),
+        )
     })
 }
 
@@ -139,10 +166,18 @@ pub(super) fn derive(state: &mut State, call: &Call) -> Answer {
     let process = &mut state.processes[number];
     let prefix = process.name.replace(' ', "");
     let Some(kind) = process.types.iter_mut().find(|t| t.reference.eq_ignore_ascii_case(&inherits)) else {
-        return Err(Failure::new(404, "WorkItemTypeNotFoundException", format!("VS402323: Work item type {inherits} does not exist in the process.")));
+        return Err(Failure::new(
+            404,
+            "WorkItemTypeNotFoundException",
+            format!("VS402323: Work item type {inherits} does not exist in the process."),
+        ));
     };
     if kind.derived.is_some() {
-        return Err(Failure::new(409, "ProcessWorkItemTypeAlreadyExistsException", format!("VS402350: Work item type {} is derived already.", kind.name)));
+        return Err(Failure::new(
+            409,
+            "ProcessWorkItemTypeAlreadyExistsException",
+            format!("VS402350: Work item type {} is derived already.", kind.name),
+        ));
     }
     kind.derived = Some(format!("{prefix}.{}", kind.name.replace(' ', "")));
     if let Some(color) = text(&body, "color") {
@@ -155,7 +190,8 @@ pub(super) fn derive(state: &mut State, call: &Call) -> Answer {
         kind.disabled = disabled;
     }
     let (name, process) = (kind.name.clone(), &state.processes[number]);
-    let shown = process.types.iter().find(|t| t.name == name).map_or(Json::Null, |t| type_json(call, process, t));
+    let shown =
+        process.types.iter().find(|t| t.name == name).map_or(Json::Null, |t| type_json(call, process, t));
     state.touch();
     Ok(Reply::created(shown))
 }
@@ -166,7 +202,9 @@ pub(super) fn update_type(state: &mut State, call: &Call) -> Answer {
     let at = type_at(state, call, number)?;
     let body = call.object()?;
     let kind = &mut state.processes[number].types[at];
-    for (name, target) in [("color", &mut kind.color), ("icon", &mut kind.icon), ("description", &mut kind.description)] {
+    for (name, target) in
+        [("color", &mut kind.color), ("icon", &mut kind.icon), ("description", &mut kind.description)]
+    {
         if let Some(value) = text(&body, name) {
             value.clone_into(target);
         }
@@ -209,7 +247,8 @@ fn field_json(state: &State, call: &Call, process: &Process, kind: &TypeDef, rul
 fn rule_at(state: &State, call: &Call, number: usize, at: usize) -> Result<usize, Failure> {
     let wanted = call.param("fieldRefName").unwrap_or_default();
     let field = state.field(wanted);
-    let found = field.and_then(|f| state.processes[number].types[at].fields.iter().position(|r| r.field == f));
+    let found =
+        field.and_then(|f| state.processes[number].types[at].fields.iter().position(|r| r.field == f));
     found.ok_or_else(|| {
         let key = "ProcessWorkItemTypeFieldNotFoundException";
         Failure::new(404, key, format!("VS402395: The field {wanted} is not on the work item type."))
@@ -240,7 +279,9 @@ fn default_of(body: &Json) -> Option<String> {
 fn allowed_of(state: &State, body: &Json, field: u16) -> Vec<String> {
     let list = state.fields[field as usize].picklist.as_ref().and_then(|p| state.picklists.get(p));
     match (body.get("allowedValues").and_then(Json::as_array), list) {
-        (Some(values), _) if !values.is_empty() => values.iter().filter_map(Json::as_str).map(str::to_owned).collect(),
+        (Some(values), _) if !values.is_empty() => {
+            values.iter().filter_map(Json::as_str).map(str::to_owned).collect()
+        }
         (_, Some(list)) if !list.suggested => list.items.clone(),
         _ => Vec::new(),
     }
@@ -259,13 +300,22 @@ pub(super) fn add_field(state: &mut State, call: &Call) -> Answer {
     if state.processes[number].types[at].derived.is_none() {
         let name = &state.processes[number].types[at].name;
         let key = "ProcessWorkItemTypeDoesNotExistException";
-        return Err(Failure::new(400, key, format!("VS402356: The system work item type {name} must be derived before fields are added.")));
+        return Err(Failure::new(
+            400,
+            key,
+            format!("VS402356: The system work item type {name} must be derived before fields are added."),
+        ));
     }
     if state.processes[number].types[at].field(field).is_some() {
         let key = "ProcessWorkItemTypeFieldAlreadyExistsException";
-        return Err(Failure::new(409, key, format!("VS402394: The field {reference} is on the work item type already.")));
+        return Err(Failure::new(
+            409,
+            key,
+            format!("VS402394: The field {reference} is on the work item type already."),
+        ));
     }
-    if state.processes[number].types.iter().flat_map(|t| &t.fields).filter(|f| f.custom).count() >= MAX_FIELDS {
+    if state.processes[number].types.iter().flat_map(|t| &t.fields).filter(|f| f.custom).count() >= MAX_FIELDS
+    {
         return Err(Failure::argument(format!("VS402396: The limit of {MAX_FIELDS} fields is reached.")));
     }
     let rule = TypeField {
@@ -344,7 +394,9 @@ pub(super) fn add_control(state: &mut State, call: &Call) -> Answer {
     let body = call.object()?;
     let id = text(&body, "id").ok_or_else(|| Failure::null("id"))?;
     let field = state.field(id).filter(|f| state.processes[number].types[at].field(*f).is_some());
-    let field = field.ok_or_else(|| Failure::argument(format!("VS402398: The field {id} is not on the work item type.")))?;
+    let field = field.ok_or_else(|| {
+        Failure::argument(format!("VS402398: The field {id} is not on the work item type."))
+    })?;
     let field = &state.fields[field as usize];
     Ok(Reply::created(json!({"id": field.reference, "label": text(&body, "label").unwrap_or(&field.name),
         "controlType": "FieldControl", "visible": true, "readOnly": false, "inherited": false, "isContribution": false})))
@@ -362,7 +414,9 @@ fn list_json(call: &Call, id: &str, list: &Picklist, items: bool) -> Json {
 /// `GET work/processes/lists[/{listId}]`.
 pub(super) fn lists(state: &mut State, call: &Call) -> Answer {
     let Some(id) = call.param("listId") else {
-        return Ok(Reply::list(state.picklists.iter().map(|(id, l)| list_json(call, id, l, false)).collect()));
+        return Ok(Reply::list(
+            state.picklists.iter().map(|(id, l)| list_json(call, id, l, false)).collect(),
+        ));
     };
     let id = id.to_lowercase();
     let list = state.picklists.get(&id).ok_or_else(|| no_list(&id))?;
@@ -380,10 +434,14 @@ fn read_list(body: &Json) -> Result<Picklist, Failure> {
         .map(|items| items.iter().map(|i| i.as_str().map_or_else(|| i.to_string(), str::to_owned)).collect())
         .unwrap_or_default();
     if items.is_empty() || items.len() > MAX_ITEMS || items.iter().any(|i| i.chars().count() > MAX_ITEM) {
-        return Err(Failure::argument(format!("VS402809: A picklist needs 1 to {MAX_ITEMS} items of at most {MAX_ITEM} characters.")));
+        return Err(Failure::argument(format!(
+            "VS402809: A picklist needs 1 to {MAX_ITEMS} items of at most {MAX_ITEM} characters."
+        )));
     }
     Ok(Picklist {
-        name: text(body, "name").filter(|n| !n.is_empty()).map_or_else(|| format!("picklist_{}", guid(&items.join(";"))), str::to_owned),
+        name: text(body, "name")
+            .filter(|n| !n.is_empty())
+            .map_or_else(|| format!("picklist_{}", guid(&items.join(";"))), str::to_owned),
         kind: text(body, "type").unwrap_or("String").to_owned(),
         suggested: body.get("isSuggested").and_then(Json::as_bool).unwrap_or(false),
         items,
@@ -394,7 +452,11 @@ fn read_list(body: &Json) -> Result<Picklist, Failure> {
 pub(super) fn create_list(state: &mut State, call: &Call) -> Answer {
     let list = read_list(&call.object()?)?;
     if state.picklists.values().any(|l| same(&l.name, &list.name)) {
-        return Err(Failure::new(409, "PicklistNameConflictException", format!("VS402810: The picklist name '{}' is already in use.", list.name)));
+        return Err(Failure::new(
+            409,
+            "PicklistNameConflictException",
+            format!("VS402810: The picklist name '{}' is already in use.", list.name),
+        ));
     }
     let id = guid(&format!("picklist {}", list.name));
     let shown = list_json(call, &id, &list, true);

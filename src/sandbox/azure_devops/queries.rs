@@ -11,7 +11,8 @@ const ROOTS: [&str; 2] = ["My Queries", "Shared Queries"];
 
 /// The refusal for a query that is not there.
 pub(super) fn missing(name: &str) -> Failure {
-    let message = format!("TF401243: The query {name} does not exist, or you do not have permission to read it.");
+    let message =
+        format!("TF401243: The query {name} does not exist, or you do not have permission to read it.");
     Failure::new(404, "QueryItemNotFoundException", message)
 }
 
@@ -29,7 +30,9 @@ fn root(state: &State, project: u16, name: &str) -> (String, StoredQuery) {
 
 fn all(state: &State, project: u16) -> Vec<(String, StoredQuery)> {
     let mut all: Vec<_> = ROOTS.iter().map(|name| root(state, project, name)).collect();
-    all.extend(state.queries.iter().filter(|(_, q)| q.project == project).map(|(id, q)| (id.clone(), q.clone())));
+    all.extend(
+        state.queries.iter().filter(|(_, q)| q.project == project).map(|(id, q)| (id.clone(), q.clone())),
+    );
     all
 }
 
@@ -45,7 +48,8 @@ fn show(state: &State, call: &Call, id: &str, query: &StoredQuery, depth: usize)
             body["wiql"] = json!(wiql);
         }
         None => {
-            let held: Vec<_> = all(state, query.project).into_iter().filter(|(_, q)| same(&q.folder, &path)).collect();
+            let held: Vec<_> =
+                all(state, query.project).into_iter().filter(|(_, q)| same(&q.folder, &path)).collect();
             body["isFolder"] = json!(true);
             body["hasChildren"] = json!(!held.is_empty());
             if depth > 0 && !held.is_empty() {
@@ -91,12 +95,18 @@ pub(super) fn create(state: &mut State, call: &Call) -> Answer {
     }
     let path = format!("{folder}/{name}");
     if all(state, project).iter().any(|(_, q)| same(&path_of(q), &path)) {
-        return Err(Failure::new(409, "QueryItemExistsException", format!("TF237018: The name '{path}' is already in use.")));
+        return Err(Failure::new(
+            409,
+            "QueryItemExistsException",
+            format!("TF237018: The name '{path}' is already in use."),
+        ));
     }
     let wiql = text(&body, "wiql").map(str::to_owned);
     match &wiql {
         Some(wiql) => drop(super::wiql::parse(wiql)?),
-        None if body.get("isFolder").and_then(Json::as_bool) != Some(true) => return Err(Failure::null("wiql")),
+        None if body.get("isFolder").and_then(Json::as_bool) != Some(true) => {
+            return Err(Failure::null("wiql"));
+        }
         None => {}
     }
     state.next_blob += 1;

@@ -46,9 +46,17 @@ impl Selection {
         };
         let fields = fields.map(|f| f.iter().map(number).collect::<Result<Vec<_>, _>>()).transpose()?;
         let as_of = as_of
-            .map(|t| parse_date(t).ok_or_else(|| Failure::argument(format!("The value '{t}' is not valid for asOf."))))
+            .map(|t| {
+                parse_date(t)
+                    .ok_or_else(|| Failure::argument(format!("The value '{t}' is not valid for asOf.")))
+            })
             .transpose()?;
-        Ok(Self { fields, expand, as_of, omit: policy.is_some_and(|p| p.eq_ignore_ascii_case("omit") || p == "2") })
+        Ok(Self {
+            fields,
+            expand,
+            as_of,
+            omit: policy.is_some_and(|p| p.eq_ignore_ascii_case("omit") || p == "2"),
+        })
     }
 
     fn of(state: &State, call: &Call) -> Result<Self, Failure> {
@@ -79,7 +87,10 @@ impl Selection {
 
     fn many(&self, state: &State, call: &Call, ids: &[u32]) -> Answer {
         if ids.len() > MAX_IDS {
-            let message = format!("VS403474: You requested {} work items which exceeds the limit of {MAX_IDS}", ids.len());
+            let message = format!(
+                "VS403474: You requested {} work items which exceeds the limit of {MAX_IDS}",
+                ids.len()
+            );
             return Err(Failure::new(400, "WorkItemsBatchLimitExceededException", message));
         }
         let mut found = Vec::with_capacity(ids.len());
@@ -111,7 +122,8 @@ pub(super) fn list(state: &mut State, call: &Call) -> Answer {
 pub(super) fn batch(state: &mut State, call: &Call) -> Answer {
     let body = call.object()?;
     let member = |name: &str| body.get(name).and_then(Json::as_str);
-    let fields = body.get("fields").and_then(Json::as_array).map(|f| f.iter().filter_map(Json::as_str).collect());
+    let fields =
+        body.get("fields").and_then(Json::as_array).map(|f| f.iter().filter_map(Json::as_str).collect());
     let expand = body.get("$expand").and_then(|e| match e {
         Json::String(text) => Some(text.clone()),
         Json::Number(number) => Some(number.to_string()),
@@ -123,10 +135,17 @@ pub(super) fn batch(state: &mut State, call: &Call) -> Answer {
         _ => None,
     });
     let selection = Selection::new(state, fields, expand.as_deref(), member("asOf"), policy.as_deref())?;
-    let ids = body.get("ids").and_then(Json::as_array).filter(|i| !i.is_empty()).ok_or_else(|| Failure::null("ids"))?;
+    let ids = body
+        .get("ids")
+        .and_then(Json::as_array)
+        .filter(|i| !i.is_empty())
+        .ok_or_else(|| Failure::null("ids"))?;
     let ids = ids
         .iter()
-        .map(|id| super::http::ref_id(id).ok_or_else(|| Failure::binding(format!("The value '{id}' is not a work item id."))))
+        .map(|id| {
+            super::http::ref_id(id)
+                .ok_or_else(|| Failure::binding(format!("The value '{id}' is not a work item id.")))
+        })
         .collect::<Result<Vec<_>, _>>()?;
     selection.many(state, call, &ids)
 }
@@ -177,7 +196,11 @@ pub(super) fn updates(state: &mut State, call: &Call) -> Answer {
         let number = call.id("updateNumber")? as usize;
         return match all.into_iter().nth(number.wrapping_sub(1)) {
             Some(update) => Ok(Reply::ok(update)),
-            None => Err(Failure::new(404, "WorkItemUpdateNotFoundException", format!("TF401232: Update {number} of work item {id} does not exist."))),
+            None => Err(Failure::new(
+                404,
+                "WorkItemUpdateNotFoundException",
+                format!("TF401232: Update {number} of work item {id} does not exist."),
+            )),
         };
     }
     let (skip, top) = window(call)?;
@@ -206,7 +229,8 @@ fn fields_of_update(state: &State, call: &Call, id: u32, item: &Item, revision: 
         }
     };
     let steady = [F::Id, F::CreatedDate, F::CreatedBy, F::WorkItemType, F::TeamProject];
-    let moving = [F::Rev, F::AuthorizedDate, F::RevisedDate, F::ChangedDate, F::ChangedBy, F::Watermark, F::History];
+    let moving =
+        [F::Rev, F::AuthorizedDate, F::RevisedDate, F::ChangedDate, F::ChangedBy, F::Watermark, F::History];
     for field in steady.iter().filter(|_| before.is_none()).chain(&moving) {
         let old = before.as_ref().and_then(|b| state.field_value(b, *field as u16));
         put(*field as u16, old, state.field_value(&now, *field as u16));
@@ -239,7 +263,9 @@ fn updates_of(state: &State, call: &Call, id: u32, item: &Item) -> Vec<Json> {
             body["relations"] = Json::Object(relations);
         }
         all.push(body);
-        for (number, link) in item.link_updates.iter().enumerate().filter(|(_, l)| l.own && l.revision == revision) {
+        for (number, link) in
+            item.link_updates.iter().enumerate().filter(|(_, l)| l.own && l.revision == revision)
+        {
             let mut body = json!({"rev": revision, "revisedBy": state.person(&call.base, link.by), "revisedDate": iso(Millis::MAX)});
             body["relations"] = Json::Object(relations_of_update(state, call, item, revision, Some(number)));
             all.push(body);
@@ -259,7 +285,13 @@ fn updates_of(state: &State, call: &Call, id: u32, item: &Item) -> Vec<Json> {
     all
 }
 
-fn relations_of_update(state: &State, call: &Call, item: &Item, revision: u32, only: Option<usize>) -> Map<String, Json> {
+fn relations_of_update(
+    state: &State,
+    call: &Call,
+    item: &Item,
+    revision: u32,
+    only: Option<usize>,
+) -> Map<String, Json> {
     let mut groups: Map<String, Json> = Map::new();
     for (number, link) in item.link_updates.iter().enumerate() {
         let wanted = match only {

@@ -17,7 +17,9 @@ const MAX_ROWS: usize = 20_000;
 fn refuse_test_items(state: &State, id: u32) -> Result<(), Failure> {
     let kind = state.items.get(&id).map_or("", |i| &i.kind);
     if TEST_TYPES.contains(&kind) {
-        let message = format!("VS403443: Work item {id} is a test artifact ({kind}) and cannot be deleted here: use the test management API.");
+        let message = format!(
+            "VS403443: Work item {id} is a test artifact ({kind}) and cannot be deleted here: use the test management API."
+        );
         return Err(Failure::new(400, "WorkItemTestArtifactDeleteException", message));
     }
     Ok(())
@@ -102,7 +104,11 @@ pub(super) fn delete(state: &mut State, call: &Call) -> Answer {
 pub(super) fn delete_many(state: &mut State, call: &Call) -> Answer {
     state.scope_or_all(call)?;
     let body = call.object()?;
-    let ids = body.get("ids").and_then(Json::as_array).filter(|i| !i.is_empty()).ok_or_else(|| Failure::null("ids"))?;
+    let ids = body
+        .get("ids")
+        .and_then(Json::as_array)
+        .filter(|i| !i.is_empty())
+        .ok_or_else(|| Failure::null("ids"))?;
     let destroy = body.get("destroy").and_then(Json::as_bool).unwrap_or(false);
     let mut results = Vec::new();
     for id in ids.iter().filter_map(ref_id) {
@@ -209,4 +215,3 @@ fn delete_test_item(state: &mut State, call: &Call, id: u32, kind: &str) -> Answ
     state.destroy(id, stamp(call));
     Ok(Reply::none())
 }
-

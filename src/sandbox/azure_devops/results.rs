@@ -13,8 +13,21 @@ use super::value::{Millis, UNSET, guid, iso, parse_date};
 
 /// The outcomes by number.
 pub(super) const OUTCOMES: [&str; 15] = [
-    "Unspecified", "None", "Passed", "Failed", "Inconclusive", "Timeout", "Aborted", "Blocked", "NotExecuted",
-    "Warning", "Error", "NotApplicable", "Paused", "InProgress", "NotImpacted",
+    "Unspecified",
+    "None",
+    "Passed",
+    "Failed",
+    "Inconclusive",
+    "Timeout",
+    "Aborted",
+    "Blocked",
+    "NotExecuted",
+    "Warning",
+    "Error",
+    "NotApplicable",
+    "Paused",
+    "InProgress",
+    "NotImpacted",
 ];
 /// The states of results by number.
 pub(super) const RESULT_STATES: [&str; 6] =
@@ -47,6 +60,14 @@ pub(super) struct Extra {
     pub(super) custom: Option<Box<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) sub: Option<Box<str>>,
+}
+
+/// How far a manual result got through the steps, where nobody wrote more about them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Walk {
+    pub(super) steps: u8,
+    /// The step at which it ended, from 0.
+    pub(super) failed: Option<u8>,
 }
 
 /// One result, compact: there are millions.
@@ -88,14 +109,24 @@ pub(super) struct TestResult {
     pub(super) run_by: Option<u32>,
     #[serde(rename = "q", default, skip_serializing_if = "Option::is_none")]
     pub(super) owner: Option<u32>,
+    #[serde(rename = "g", default, skip_serializing_if = "Option::is_none")]
+    pub(super) walk: Option<Walk>,
     #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
     pub(super) extra: Option<Box<Extra>>,
 }
 
 /// The text members of a result that are kept as sent.
 const TEXTS: [&str; 10] = [
-    "errorMessage", "stackTrace", "computerName", "automatedTestName", "automatedTestStorage", "automatedTestType",
-    "automatedTestId", "automatedTestTypeId", "failureType", "resolutionState",
+    "errorMessage",
+    "stackTrace",
+    "computerName",
+    "automatedTestName",
+    "automatedTestStorage",
+    "automatedTestType",
+    "automatedTestId",
+    "automatedTestTypeId",
+    "failureType",
+    "resolutionState",
 ];
 
 /// The word with a small first letter.
@@ -110,7 +141,10 @@ pub(super) fn enumeration(names: &[&str], value: &Json, member: &str) -> Result<
     let number = text.trim().parse::<usize>().ok().filter(|n| *n < names.len());
     let found = number.or_else(|| names.iter().position(|n| n.eq_ignore_ascii_case(text.trim())));
     found.and_then(|n| u8::try_from(n).ok()).ok_or_else(|| {
-        Failure::property(format!("The value '{text}' is not valid for {member}: one of {} is expected.", names.join(", ")))
+        Failure::property(format!(
+            "The value '{text}' is not valid for {member}: one of {} is expected.",
+            names.join(", ")
+        ))
     })
 }
 
@@ -141,13 +175,15 @@ impl TestResult {
             by,
             run_by: None,
             owner: None,
+            walk: None,
             extra: None,
         }
     }
 
     /// The duration in milliseconds, as sent or as the difference of the dates.
     pub(super) fn duration(&self) -> i64 {
-        self.millis.unwrap_or_else(|| self.started.zip(self.completed).map_or(0, |(from, to)| (to - from).max(0)))
+        self.millis
+            .unwrap_or_else(|| self.started.zip(self.completed).map_or(0, |(from, to)| (to - from).max(0)))
     }
 
     fn kept(&self, name: &str) -> Option<&str> {
@@ -177,7 +213,8 @@ impl State {
         let mut result = TestResult::pending(id, at, by);
         let Some(held) = self.points.get(&point) else { return result };
         let item = self.items.get(&held.case);
-        (result.point, result.case, result.configuration, result.suite) = (point, held.case, held.configuration, held.suite);
+        (result.point, result.case, result.configuration, result.suite) =
+            (point, held.case, held.configuration, held.suite);
         result.case_revision = item.map_or(0, super::items::Item::rev);
         result.priority = match item.and_then(|i| i.get(F::Priority)) {
             Some(super::value::Value::Int(n)) => u8::try_from(*n).unwrap_or(0),
@@ -223,7 +260,9 @@ fn date(body: &Json, name: &str) -> Result<Option<Millis>, Failure> {
         None | Some(Json::Null) => Ok(None),
         Some(value) => match value.as_str().and_then(parse_date) {
             Some(at) => Ok(Some(at)),
-            None => Err(Failure::property(format!("The value {value} is not valid for {name}: a date is expected."))),
+            None => Err(Failure::property(format!(
+                "The value {value} is not valid for {name}: a date is expected."
+            ))),
         },
     }
 }
@@ -241,7 +280,9 @@ fn fill(state: &State, call: &Call, result: &mut TestResult, body: &Json) -> Res
     if result.started.zip(result.completed).is_some_and(|(from, to)| to < from) {
         return Err(Failure::property("completedDate must not precede startedDate."));
     }
-    if let Some(millis) = body.get("durationInMs").and_then(|d| d.as_f64().or_else(|| d.as_str()?.parse().ok())) {
+    if let Some(millis) =
+        body.get("durationInMs").and_then(|d| d.as_f64().or_else(|| d.as_str()?.parse().ok()))
+    {
         result.millis = Some(millis.round() as i64);
     }
     if let Some(priority) = body.get("priority").and_then(Json::as_u64) {
@@ -274,7 +315,9 @@ fn fill(state: &State, call: &Call, result: &mut TestResult, body: &Json) -> Res
         texts.push((name.into(), value.into()));
     }
     for (name, keep) in [("customFields", 0), ("subResults", 1), ("iterationDetails", 2)] {
-        let Some(list) = body.get(name).filter(|l| l.as_array().is_some_and(|l| !l.is_empty())) else { continue };
+        let Some(list) = body.get(name).filter(|l| l.as_array().is_some_and(|l| !l.is_empty())) else {
+            continue;
+        };
         let extra = result.extra();
         match keep {
             0 => extra.custom = Some(list.to_string().into()),
@@ -325,13 +368,18 @@ fn new_result(state: &State, call: &Call, run: u32, id: u32, body: &Json) -> Res
     let mut result = match held.plan {
         Some(plan) => {
             let point = body.get("testPoint").and_then(ref_id).unwrap_or(0);
-            let known = state.points.get(&point).is_some_and(|p| state.suites.get(&p.suite).is_some_and(|s| s.plan == plan));
+            let known = state
+                .points
+                .get(&point)
+                .is_some_and(|p| state.suites.get(&p.suite).is_some_and(|s| s.plan == plan));
             if !known {
                 return Err(Failure::no_test_object(format!("Test point {point} not found.")));
             }
             let revision = body.get("testCaseRevision").and_then(ref_id);
             if strict(call) {
-                text(body, "testCaseTitle").filter(|t| !t.is_empty()).ok_or_else(|| Failure::null("testCaseTitle"))?;
+                text(body, "testCaseTitle")
+                    .filter(|t| !t.is_empty())
+                    .ok_or_else(|| Failure::null("testCaseTitle"))?;
                 revision.ok_or_else(|| Failure::null("testCaseRevision"))?;
             }
             let mut result = state.result_of_point(id, point, call.now, call.user);
@@ -339,9 +387,13 @@ fn new_result(state: &State, call: &Call, run: u32, id: u32, body: &Json) -> Res
             result
         }
         None => {
-            text(body, "testCaseTitle").filter(|t| !t.is_empty()).ok_or_else(|| Failure::null("testCaseTitle"))?;
+            text(body, "testCaseTitle")
+                .filter(|t| !t.is_empty())
+                .ok_or_else(|| Failure::null("testCaseTitle"))?;
             if held.automated {
-                text(body, "automatedTestName").filter(|t| !t.is_empty()).ok_or_else(|| Failure::null("automatedTestName"))?;
+                text(body, "automatedTestName")
+                    .filter(|t| !t.is_empty())
+                    .ok_or_else(|| Failure::null("automatedTestName"))?;
             }
             let mut result = TestResult::pending(id, call.now, call.user);
             result.state = 0;
@@ -362,7 +414,13 @@ fn bugs_of(state: &State, body: &Json) -> Result<Vec<u32>, Failure> {
 }
 
 /// Links bugs to a result: on the result, and as an artifact link on the bug.
-pub(super) fn link_bugs(state: &mut State, call_stamp: super::links::Stamp, run: u32, result: u32, bugs: &[u32]) {
+pub(super) fn link_bugs(
+    state: &mut State,
+    call_stamp: super::links::Stamp,
+    run: u32,
+    result: u32,
+    bugs: &[u32],
+) {
     for &bug in bugs {
         if let Some(held) = state.runs.get_mut(&run).and_then(|r| r.result_mut(result)) {
             let list = &mut held.extra().bugs;
@@ -379,9 +437,15 @@ pub(super) fn link_bugs(state: &mut State, call_stamp: super::links::Stamp, run:
             name: Some("Test Result".into()),
             resource: Some((state.next_resource, call_stamp.at)),
         };
-        let twin = state.items.get(&bug).is_some_and(|i| i.relations.iter().any(|r| r.target == relation.target));
+        let twin =
+            state.items.get(&bug).is_some_and(|i| i.relations.iter().any(|r| r.target == relation.target));
         if !twin {
-            let change = super::items::Change { force: true, by: call_stamp.by, at: call_stamp.at, ..Default::default() };
+            let change = super::items::Change {
+                force: true,
+                by: call_stamp.by,
+                at: call_stamp.at,
+                ..Default::default()
+            };
             state.commit(bug, change);
             state.add_relation(bug, relation, super::links::Stamp { own: false, ..call_stamp });
         }
@@ -429,7 +493,11 @@ pub(super) fn update(state: &mut State, call: &Call) -> Answer {
     let mut changed: Vec<(TestResult, Vec<u32>)> = Vec::with_capacity(bodies.len());
     for body in &bodies {
         let Some(id) = body.get("id").and_then(ref_id) else {
-            return Err(Failure::new(500, "ArgumentNullException", "Value cannot be null.\r\nParameter name: result"));
+            return Err(Failure::new(
+                500,
+                "ArgumentNullException",
+                "Value cannot be null.\r\nParameter name: result",
+            ));
         };
         let earlier = changed.iter().rev().find(|(r, _)| r.id == id).map(|(r, _)| r);
         let held = earlier.or_else(|| state.runs[&run].result(id)).ok_or_else(|| no_result(run, id))?;
@@ -463,14 +531,19 @@ struct Details {
 impl Details {
     fn of(call: &Call) -> Result<Self, Failure> {
         let mut details = Self::default();
-        for word in call.q("detailstoinclude").unwrap_or_default().split(',').map(|w| w.trim().to_lowercase()) {
+        for word in call.q("detailstoinclude").unwrap_or_default().split(',').map(|w| w.trim().to_lowercase())
+        {
             match word.as_str() {
                 "" | "none" | "0" => {}
                 "iterations" | "1" => details.iterations = true,
                 "workitems" | "2" => details.items = true,
                 "subresults" | "4" => details.sub = true,
                 "point" | "8" => details.point = true,
-                other => return Err(Failure::binding(format!("The value '{other}' is not valid for detailsToInclude."))),
+                other => {
+                    return Err(Failure::binding(format!(
+                        "The value '{other}' is not valid for detailsToInclude."
+                    )));
+                }
             }
         }
         Ok(details)
@@ -562,16 +635,41 @@ fn put_extra(state: &State, body: &mut Json, result: &TestResult, details: Detai
         body["associatedBugs"] = extra.bugs.iter().filter(|b| state.items.contains_key(b)).map(bug).collect();
     }
     if details.iterations {
-        body["iterationDetails"] = Json::Array(iterations_of(extra, url, true));
+        body["iterationDetails"] = Json::Array(iterations_of(result, url, true));
     }
-    if details.sub && let Some(sub) = parse(&extra.sub) {
+    if details.sub
+        && let Some(sub) = parse(&extra.sub)
+    {
         body["subResults"] = sub;
     }
 }
 
+/// The single iteration of a walk through the steps; step ids start at 2.
+fn walked(result: &TestResult, walk: Walk) -> Json {
+    let outcome = OUTCOMES[result.outcome as usize];
+    let (started, completed) = (result.started.unwrap_or(UNSET), result.completed.unwrap_or(UNSET));
+    let action = |step: u8| {
+        let outcome = match walk.failed {
+            Some(failed) if step < failed => "Passed",
+            Some(failed) if step > failed => "Unspecified",
+            _ => outcome,
+        };
+        let id = u32::from(step) + 2;
+        json!({"actionPath": format!("{id:08x}"), "iterationId": 1, "stepIdentifier": id.to_string(), "outcome": outcome,
+            "startedDate": iso(started), "completedDate": iso(completed)})
+    };
+    json!([{"id": 1, "outcome": outcome, "errorMessage": "", "startedDate": iso(started), "completedDate": iso(completed),
+        "durationInMs": result.duration() as f64, "actionResults": (0..walk.steps).map(action).collect::<Vec<_>>(),
+        "parameters": [], "attachments": []}])
+}
+
 /// The iterations with their urls; actions and parameters only if asked for.
-fn iterations_of(extra: &Extra, url: &str, actions: bool) -> Vec<Json> {
-    let parsed = extra.iterations.as_deref().and_then(|t| serde_json::from_str::<Json>(t).ok());
+fn iterations_of(result: &TestResult, url: &str, actions: bool) -> Vec<Json> {
+    let sent = result.extra.as_ref().and_then(|e| e.iterations.as_deref());
+    let parsed = match sent {
+        Some(text) => serde_json::from_str::<Json>(text).ok(),
+        None => result.walk.map(|walk| walked(result, walk)),
+    };
     let Some(Json::Array(mut list)) = parsed else { return Vec::new() };
     for iteration in &mut list {
         let own = format!("{url}/Iterations/{}", iteration["id"]);
@@ -601,14 +699,17 @@ pub(super) fn list(state: &mut State, call: &Call) -> Answer {
     let most = if details.any() { MAX_DETAILED } else { MAX_PLAIN };
     let top = call.number("$top")?.unwrap_or(most);
     if top > most {
-        return Err(Failure::property(format!("Maximum {most} test results can be processed in a single call.")));
+        return Err(Failure::property(format!(
+            "Maximum {most} test results can be processed in a single call."
+        )));
     }
     let skip = call.number("$skip")?.unwrap_or(0);
     let run = &state.runs[&id];
     let rows: Vec<&TestResult> = match call.q("outcomes") {
         None => run.results.iter().skip(skip).take(top).collect(),
         Some(words) => {
-            let wanted = words.split(',').map(|w| outcome_of(&json!(w.trim()))).collect::<Result<Vec<_>, _>>()?;
+            let wanted =
+                words.split(',').map(|w| outcome_of(&json!(w.trim()))).collect::<Result<Vec<_>, _>>()?;
             run.results.iter().filter(|r| wanted.contains(&r.outcome)).skip(skip).take(top).collect()
         }
     };
@@ -619,7 +720,13 @@ pub(super) fn list(state: &mut State, call: &Call) -> Answer {
 pub(super) fn result_id(state: &State, call: &Call) -> Result<(u32, u32), Failure> {
     let run = run_id(state, call)?;
     let id = call.id("testCaseResultId")?;
-    state.runs.get(&run).ok_or_else(|| no_run(run))?.result(id).map(|_| (run, id)).ok_or_else(|| no_result(run, id))
+    state
+        .runs
+        .get(&run)
+        .ok_or_else(|| no_run(run))?
+        .result(id)
+        .map(|_| (run, id))
+        .ok_or_else(|| no_result(run, id))
 }
 
 /// `GET Runs/{runId}/results/{testCaseResultId}`.
@@ -635,15 +742,18 @@ pub(super) fn get(state: &mut State, call: &Call) -> Answer {
 pub(super) fn iterations(state: &mut State, call: &Call) -> Answer {
     let (run, id) = result_id(state, call)?;
     let url = format!("{}/Results/{id}", url_of(state, call, run));
-    let held = state.runs[&run].result(id).and_then(|r| r.extra.as_deref());
-    let list = held.map(|extra| iterations_of(extra, &url, call.flag("includeactionresults"))).unwrap_or_default();
+    let held = state.runs[&run].result(id);
+    let list =
+        held.map(|result| iterations_of(result, &url, call.flag("includeactionresults"))).unwrap_or_default();
     if call.param("iterationId").is_none() {
         return Ok(Reply::list(list));
     }
     let wanted = call.id("iterationId")?;
     let found = list.into_iter().find(|i| i["id"] == json!(wanted));
     found.map(Reply::ok).ok_or_else(|| {
-        Failure::no_test_object(format!("Iteration {wanted} of test result {id} not found in test run {run}."))
+        Failure::no_test_object(format!(
+            "Iteration {wanted} of test result {id} not found in test run {run}."
+        ))
     })
 }
 

@@ -4,8 +4,8 @@ use super::http::{Answer, Call, Failure, Version};
 use super::json::decode;
 use super::state::State;
 use super::{
-    attachments, batch, comments, configurations, discovery, feeds, legacy, links, members, metadata, nodes, plans,
-    points, process, queries, read, recycle, results, run_files, runs, suite_calls, tags, wiql, write,
+    attachments, batch, comments, configurations, discovery, feeds, legacy, links, members, metadata, nodes,
+    plans, points, process, queries, read, recycle, results, run_files, runs, suite_calls, tags, wiql, write,
 };
 
 /// What a route calls.
@@ -242,9 +242,17 @@ pub(super) struct Found {
 pub(super) fn find(method: &str, path: &str) -> Result<Found, Failure> {
     let parts: Vec<String> = path.split('/').filter(|p| !p.is_empty()).map(decode).collect();
     let missing = || {
-        Failure::new(404, "HttpResourceNotFoundException", format!("The controller for path '{path}' was not found or does not implement the method."))
+        Failure::new(
+            404,
+            "HttpResourceNotFoundException",
+            format!("The controller for path '{path}' was not found or does not implement the method."),
+        )
     };
-    let api = parts.iter().position(|p| p.eq_ignore_ascii_case("_apis")).filter(|at| *at <= 2).ok_or_else(missing)?;
+    let api = parts
+        .iter()
+        .position(|p| p.eq_ignore_ascii_case("_apis"))
+        .filter(|at| *at <= 2)
+        .ok_or_else(missing)?;
     let project = (api > 0).then(|| parts[0].clone());
     let fits = |route: &Route| match route.scope {
         Scope::Org => project.is_none(),
@@ -294,14 +302,24 @@ pub(super) fn check_version(found: &Found, method: &str, text: Option<&str>) -> 
         return Err(Failure::new(400, "VssVersionNotSpecifiedException", message));
     };
     let version = parse_version(text).ok_or_else(|| {
-        Failure::new(400, "VssVersionOutOfRangeException", format!("The api-version '{text}' is not valid: major.minor[-preview[.revision]] is expected."))
+        Failure::new(
+            400,
+            "VssVersionOutOfRangeException",
+            format!("The api-version '{text}' is not valid: major.minor[-preview[.revision]] is expected."),
+        )
     })?;
     if version.number > 72 {
-        let message = format!("The requested REST API version of {text} is out of range for this server. The latest REST API version this server supports is 7.2.");
+        let message = format!(
+            "The requested REST API version of {text} is out of range for this server. The latest REST API version this server supports is 7.2."
+        );
         return Err(Failure::new(400, "VssVersionOutOfRangeException", message));
     }
     if found.versions == Versions::Only72 && version.number < 72 {
-        return Err(Failure::new(404, "VssResourceNotFoundException", "API resource location is not registered for this version."));
+        return Err(Failure::new(
+            404,
+            "VssResourceNotFoundException",
+            "API resource location is not registered for this version.",
+        ));
     }
     let needs_preview = match found.versions {
         Versions::Released => version.number >= 72,
@@ -335,6 +353,9 @@ mod tests {
         assert_eq!(found.params, vec![("planId", "1".to_owned()), ("suiteId", "2".to_owned())]);
         assert_eq!(find("DELETE", "/Fabrikam/_apis/wit/wiql").unwrap_err().status, 405);
         assert_eq!(find("PATCH", "/Fabrikam/_apis/wit/$batch").unwrap_err().status, 404);
-        assert_eq!(find("POST", "/Fabrikam/_apis/wit/workitems/$Test%20Case").unwrap().params[0].1, "Test Case");
+        assert_eq!(
+            find("POST", "/Fabrikam/_apis/wit/workitems/$Test%20Case").unwrap().params[0].1,
+            "Test Case"
+        );
     }
 }

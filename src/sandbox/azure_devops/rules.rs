@@ -71,7 +71,9 @@ fn bad_state() -> Failure {
 }
 
 fn check_state(kind: &TypeDef, draft: &mut Draft, old: Option<&str>) -> Result<(), Failure> {
-    let Some(state) = kind.state(draft.text(F::State)).map(|s| s.name.clone()) else { return Err(bad_state()) };
+    let Some(state) = kind.state(draft.text(F::State)).map(|s| s.name.clone()) else {
+        return Err(bad_state());
+    };
     draft.set(F::State, Some(Value::text(state.as_str())));
     let reason_named = draft.names(F::Reason) && draft.get(F::Reason).is_some();
     match old {
@@ -81,7 +83,9 @@ fn check_state(kind: &TypeDef, draft: &mut Draft, old: Option<&str>) -> Result<(
         Some(old) => {
             // The graph may say no; a state that the type does not know any more may be left for any.
             let known = kind.state(old).is_some();
-            let Some(reason) = kind.reason(old, &state).or((!known).then_some("")) else { return Err(bad_state()) };
+            let Some(reason) = kind.reason(old, &state).or((!known).then_some("")) else {
+                return Err(bad_state());
+            };
             if !reason_named {
                 draft.set(F::Reason, Some(Value::text(reason)));
             }
@@ -118,14 +122,21 @@ fn check_values(state: &State, kind: &TypeDef, draft: &Draft) -> Result<(), Fail
             _ => continue,
         };
         if !rule.allowed.iter().any(|a| same(a, &text)) {
-            return Err(Failure::rule(&field.name, &field.reference, "hasValues, limitedToValues, invalidListValue", 262_148));
+            return Err(Failure::rule(
+                &field.name,
+                &field.reference,
+                "hasValues, limitedToValues, invalidListValue",
+                262_148,
+            ));
         }
     }
     Ok(())
 }
 
 fn maintain(kind: &TypeDef, draft: &mut Draft, old: Option<&str>) {
-    if matches!(draft.get(F::AutomatedTestId), Some(Value::Text(_))) && kind.field(F::AutomationStatus as u16).is_some() {
+    if matches!(draft.get(F::AutomatedTestId), Some(Value::Text(_)))
+        && kind.field(F::AutomationStatus as u16).is_some()
+    {
         draft.set(F::AutomationStatus, Some(Value::text("Automated")));
     }
     let state = draft.text(F::State).to_owned();

@@ -15,9 +15,18 @@ const MAX_BASE64: usize = 100 * 1024 * 1024;
 
 /// The kinds of files.
 const KINDS: [&str; 12] = [
-    "GeneralAttachment", "AfnStrip", "BugFilingData", "CodeCoverage", "IntermediateCollectorData", "RunConfig",
-    "TestImpactDetails", "TmiTestRunDeploymentFiles", "TmiTestRunReverseDeploymentFiles", "TmiTestResultDetail",
-    "TmiTestRunSummary", "ConsoleLog",
+    "GeneralAttachment",
+    "AfnStrip",
+    "BugFilingData",
+    "CodeCoverage",
+    "IntermediateCollectorData",
+    "RunConfig",
+    "TestImpactDetails",
+    "TmiTestRunDeploymentFiles",
+    "TmiTestRunReverseDeploymentFiles",
+    "TmiTestResultDetail",
+    "TmiTestRunSummary",
+    "ConsoleLog",
 ];
 
 /// The run of the path, and the result if the path names one.
@@ -43,15 +52,20 @@ pub(super) fn upload(state: &mut State, call: &Call) -> Answer {
     let name = text(&body, "fileName").filter(|n| !n.is_empty()).ok_or_else(|| Failure::null("fileName"))?;
     let stream = text(&body, "stream").ok_or_else(|| Failure::null("stream"))?;
     if stream.len() > MAX_BASE64 {
-        return Err(Failure::new(413, "TestObjectAttachmentTooLargeException", "The attachment is larger than the service accepts."));
+        return Err(Failure::new(
+            413,
+            "TestObjectAttachmentTooLargeException",
+            "The attachment is larger than the service accepts.",
+        ));
     }
     let content = base64::engine::general_purpose::STANDARD
         .decode(stream.trim())
         .map_err(|e| Failure::argument(format!("The stream is not valid base64: {e}.")))?;
     let kind = text(&body, "attachmentType").filter(|k| !k.is_empty()).unwrap_or("GeneralAttachment");
-    let kind = KINDS.iter().find(|k| k.eq_ignore_ascii_case(kind)).ok_or_else(|| {
-        Failure::property(format!("The attachment type '{kind}' is not valid."))
-    })?;
+    let kind = KINDS
+        .iter()
+        .find(|k| k.eq_ignore_ascii_case(kind))
+        .ok_or_else(|| Failure::property(format!("The attachment type '{kind}' is not valid.")))?;
     state.next_run_attachment += 1;
     let id = state.next_run_attachment;
     let file = RunFile {
@@ -88,9 +102,9 @@ fn position(state: &State, call: &Call) -> Result<(u32, usize), Failure> {
     let (run, result) = place(state, call)?;
     let id = call.id("attachmentId")?;
     let found = state.runs[&run].files.iter().position(|f| f.id == id && f.result == result);
-    found.map(|at| (run, at)).ok_or_else(|| {
-        Failure::no_test_object(format!("Attachment {id} not found in test run {run}."))
-    })
+    found
+        .map(|at| (run, at))
+        .ok_or_else(|| Failure::no_test_object(format!("Attachment {id} not found in test run {run}.")))
 }
 
 /// `GET …/attachments/{attachmentId}`.

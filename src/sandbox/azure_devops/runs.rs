@@ -28,8 +28,20 @@ const MAX_NAME: usize = 256;
 const MAX_TAGS: usize = 5;
 /// Members that are kept as they were sent.
 const KEPT: [&str; 14] = [
-    "build", "releaseUri", "releaseEnvironmentUri", "release", "releaseReference", "pipelineReference", "tags",
-    "customTestFields", "controller", "testSettings", "dtlEnvironment", "type", "buildFlavor", "buildPlatform",
+    "build",
+    "releaseUri",
+    "releaseEnvironmentUri",
+    "release",
+    "releaseReference",
+    "pipelineReference",
+    "tags",
+    "customTestFields",
+    "controller",
+    "testSettings",
+    "dtlEnvironment",
+    "type",
+    "buildFlavor",
+    "buildPlatform",
 ];
 
 /// A file of a run or of one of its results.
@@ -124,7 +136,8 @@ fn show_short(state: &State, call: &Call, id: u32) -> Json {
         body["plan"] = json!({"id": plan.to_string()});
     }
     body["revision"] = json!(run.revision);
-    body["webAccessUrl"] = json!(format!("{}/{project}/_testManagement/runs?runId={id}&_a=runCharts", call.base));
+    body["webAccessUrl"] =
+        json!(format!("{}/{project}/_testManagement/runs?runId={id}&_a=runCharts", call.base));
     body
 }
 
@@ -145,7 +158,10 @@ pub(super) fn show(state: &State, call: &Call, id: u32) -> Json {
     let count = |wanted: &dyn Fn(&TestResult) -> bool| run.results.iter().filter(|r| wanted(r)).count();
     let outcome = |r: &TestResult| OUTCOMES[r.outcome as usize];
     let failed = |r: &TestResult| {
-        r.state == COMPLETED && outcome(r) == "Failed" && r.resolution().is_empty() && r.failure_type() == "None"
+        r.state == COMPLETED
+            && outcome(r) == "Failed"
+            && r.resolution().is_empty()
+            && r.failure_type() == "None"
     };
     body["totalTests"] = json!(run.results.len());
     body["incompleteTests"] = json!(count(&|r| r.state != COMPLETED));
@@ -176,9 +192,7 @@ fn statistics_of(run: &Run) -> Vec<Json> {
     for result in &run.results {
         *counts.entry((result.state, result.outcome)).or_default() += 1;
     }
-    let one = |((state, outcome), count): ((u8, u8), usize)| {
-        json!({"state": RESULT_STATES[state as usize], "outcome": OUTCOMES[outcome as usize], "count": count})
-    };
+    let one = |((state, outcome), count): ((u8, u8), usize)| json!({"state": RESULT_STATES[state as usize], "outcome": OUTCOMES[outcome as usize], "count": count});
     counts.into_iter().map(one).collect()
 }
 
@@ -189,7 +203,11 @@ fn date(body: &Json, names: &[&str]) -> Result<Option<Millis>, Failure> {
             Some(value) if value.as_str() == Some("") => {}
             Some(value) => {
                 let at = value.as_str().and_then(parse_date);
-                return at.map(Some).ok_or_else(|| Failure::property(format!("The value {value} is not valid for {name}: a date is expected.")));
+                return at.map(Some).ok_or_else(|| {
+                    Failure::property(format!(
+                        "The value {value} is not valid for {name}: a date is expected."
+                    ))
+                });
             }
         }
     }
@@ -202,7 +220,9 @@ fn name_of(body: &Json) -> Result<Option<String>, Failure> {
         return Err(Failure::null("name"));
     }
     if name.chars().count() > MAX_NAME {
-        return Err(Failure::property(format!("The name of a test run must not be longer than {MAX_NAME} characters.")));
+        return Err(Failure::property(format!(
+            "The name of a test run must not be longer than {MAX_NAME} characters."
+        )));
     }
     Ok(Some(name.to_owned()))
 }
@@ -281,9 +301,8 @@ pub(super) fn create(state: &mut State, call: &Call) -> Answer {
     if !points.is_empty() && plan.is_none() {
         return Err(Failure::null("plan"));
     }
-    let of_plan = |p: &u32| {
-        state.points.get(p).is_some_and(|p| Some(super::points::plan_of(state, p)) == plan)
-    };
+    let of_plan =
+        |p: &u32| state.points.get(p).is_some_and(|p| Some(super::points::plan_of(state, p)) == plan);
     if let Some(point) = points.iter().find(|p| !of_plan(p)) {
         return Err(Failure::no_test_object(format!("Test point {point} not found.")));
     }
@@ -300,7 +319,10 @@ pub(super) fn create(state: &mut State, call: &Call) -> Answer {
         None => 2,
     };
     if !matches!(run.state, 0 | 1 | 2 | 5) {
-        return Err(Failure::property(format!("A test run cannot be created in the state {}: NotStarted, InProgress or Waiting is expected.", RUN_STATES[run.state as usize])));
+        return Err(Failure::property(format!(
+            "A test run cannot be created in the state {}: NotStarted, InProgress or Waiting is expected.",
+            RUN_STATES[run.state as usize]
+        )));
     }
     run.started = date(&body, &["startDate", "startedDate"])?.or((run.state == 2).then_some(call.now));
     run.completed = date(&body, &["completeDate", "completedDate"])?;
@@ -370,17 +392,23 @@ pub(super) fn list(state: &mut State, call: &Call) -> Answer {
             && plan.is_none_or(|p| run.plan == Some(p))
             && owner.is_none_or(|o| o == Some(run.owner))
             && automated.is_none_or(|a| a == run.automated)
-            && build.is_none_or(|b| run.extra.get("build").and_then(|v| v.get("uri")).and_then(Json::as_str) == Some(b))
+            && build.is_none_or(|b| {
+                run.extra.get("build").and_then(|v| v.get("uri")).and_then(Json::as_str) == Some(b)
+            })
     };
     let (skip, top) = (call.number("$skip")?.unwrap_or(0), call.number("$top")?.unwrap_or(PAGE));
     let details = call.flag("includerundetails");
     let ids = state.runs.iter().filter(|(_, r)| wanted(r)).map(|(&id, _)| id).skip(skip).take(top);
-    Ok(Reply::list(ids.map(|id| if details { show(state, call, id) } else { show_short(state, call, id) }).collect()))
+    Ok(Reply::list(
+        ids.map(|id| if details { show(state, call, id) } else { show_short(state, call, id) }).collect(),
+    ))
 }
 
 fn window(state: &State, call: &Call, project: u16, from: Millis, to: Millis) -> Answer {
     if to < from || to - from > WINDOW {
-        return Err(Failure::property("The range of minLastUpdatedDate and maxLastUpdatedDate must not be longer than 7 days."));
+        return Err(Failure::property(
+            "The range of minLastUpdatedDate and maxLastUpdatedDate must not be longer than 7 days.",
+        ));
     }
     let top = call.number("$top")?.unwrap_or(PAGE);
     if top > PAGE {
@@ -397,8 +425,11 @@ fn window(state: &State, call: &Call, project: u16, from: Millis, to: Millis) ->
     let start = match call.q("continuationtoken") {
         None => (from, 0),
         Some(token) => {
-            let parts = token.split_once(';').and_then(|(at, id)| Some((at.parse().ok()?, id.parse::<u32>().ok()? + 1)));
-            parts.ok_or_else(|| Failure::property(format!("The continuation token '{token}' is not valid.")))?
+            let parts = token
+                .split_once(';')
+                .and_then(|(at, id)| Some((at.parse().ok()?, id.parse::<u32>().ok()? + 1)));
+            parts
+                .ok_or_else(|| Failure::property(format!("The continuation token '{token}' is not valid.")))?
         }
     };
     let wanted = |run: &Run| {
@@ -412,7 +443,8 @@ fn window(state: &State, call: &Call, project: u16, from: Millis, to: Millis) ->
                 !b.split(',').any(|w| Some(w.trim().to_owned()) == id)
             })
     };
-    let all = state.index.runs_by_time.range(start..=(to, u32::MAX)).filter(|(_, id)| wanted(&state.runs[id]));
+    let all =
+        state.index.runs_by_time.range(start..=(to, u32::MAX)).filter(|(_, id)| wanted(&state.runs[id]));
     let mut rows: Vec<(Millis, u32)> = all.copied().take(top + 1).collect();
     let more = rows.len() > top;
     rows.truncate(top);
@@ -440,7 +472,9 @@ pub(super) fn update(state: &mut State, call: &Call) -> Answer {
     } else if run.state == 2 {
         run.started = run.started.or(Some(call.now));
     }
-    for (name, target) in [("comment", &mut run.comment), ("errorMessage", &mut run.error), ("iteration", &mut run.iteration)] {
+    for (name, target) in
+        [("comment", &mut run.comment), ("errorMessage", &mut run.error), ("iteration", &mut run.iteration)]
+    {
         if let Some(value) = text(&body, name) {
             value.clone_into(target);
         }
@@ -506,4 +540,3 @@ pub(super) fn retention(state: &mut State, call: &Call) -> Answer {
         "manualResultsRetentionDuration": held.manual_days,
         "lastUpdatedBy": state.person(&call.base, call.user), "lastUpdatedDate": iso(held.created)})))
 }
-

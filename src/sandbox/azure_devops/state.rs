@@ -99,10 +99,33 @@ pub(super) struct Index {
     pub(super) suites_of: HashMap<u32, BTreeSet<u32>>,
     /// The requirement suites of a requirement.
     pub(super) requirement_suites: HashMap<u32, BTreeSet<u32>>,
-    /// The query suites, parsed.
-    pub(super) query_suites: BTreeMap<u32, super::wiql::Query>,
+    /// The query suites by project and query, so that equal queries are run once.
+    pub(super) query_suites: BTreeMap<(u16, String), (super::wiql::Query, BTreeSet<u32>)>,
     /// Runs by the time of their last update.
     pub(super) runs_by_time: BTreeSet<(Millis, u32)>,
+}
+
+impl Index {
+    /// Notes a suite's query.
+    pub(super) fn add_query(&mut self, project: u16, text: &str, suite: u32) {
+        let key = (project, text.to_owned());
+        if let Some((_, suites)) = self.query_suites.get_mut(&key) {
+            suites.insert(suite);
+        } else if let Ok(query) = super::wiql::parse(text) {
+            self.query_suites.insert(key, (query, BTreeSet::from([suite])));
+        }
+    }
+
+    /// Forgets a suite's query.
+    pub(super) fn remove_query(&mut self, project: u16, text: &str, suite: u32) {
+        let key = (project, text.to_owned());
+        if let Some((_, suites)) = self.query_suites.get_mut(&key) {
+            suites.remove(&suite);
+            if suites.is_empty() {
+                self.query_suites.remove(&key);
+            }
+        }
+    }
 }
 
 /// The whole state of one organisation.
@@ -168,8 +191,8 @@ impl State {
             if let Some(requirement) = suite.requirement {
                 index.requirement_suites.entry(requirement).or_default().insert(id);
             }
-            if let Some(query) = suite.query.as_deref().and_then(|q| super::wiql::parse(q).ok()) {
-                index.query_suites.insert(id, query);
+            if let Some(text) = &suite.query {
+                index.add_query(self.project_of(id), text, id);
             }
         }
         index.runs_by_time = self.runs.iter().map(|(&id, run)| (run.updated, id)).collect();

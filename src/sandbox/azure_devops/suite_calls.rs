@@ -39,13 +39,18 @@ pub(super) fn show(state: &State, base: &str, id: u32, view: View) -> Json {
     let home = format!("{base}/{}/_apis", super::json::encode(&project.name));
     let (at, by) = item.changed();
     let reference = |id: u32| json!({"id": id, "name": state.title(id)});
-    let mut body = json!({"id": id, "revision": item.rev(), "project": state.plan_project(base, item.project)});
+    let mut body =
+        json!({"id": id, "revision": item.rev(), "project": state.plan_project(base, item.project)});
     body["lastUpdatedBy"] = state.person(base, by);
     body["lastUpdatedDate"] = json!(iso(at));
     if suite.populated != UNSET {
         body["lastPopulatedDate"] = json!(iso(suite.populated));
     }
-    body["plan"] = if view.tree { json!({"id": suite.plan, "name": suite.plan.to_string()}) } else { reference(suite.plan) };
+    body["plan"] = if view.tree {
+        json!({"id": suite.plan, "name": suite.plan.to_string()})
+    } else {
+        reference(suite.plan)
+    };
     if view.tree {
         if !suite.children.is_empty() {
             body["children"] = suite.children.iter().map(|&c| show(state, base, c, view)).collect();
@@ -73,7 +78,8 @@ pub(super) fn show(state: &State, base: &str, id: u32, view: View) -> Json {
     }
     body["inheritDefaultConfigurations"] = json!(suite.inherit);
     if !suite.inherit {
-        let named = |c: u32| json!({"id": c, "name": state.configurations.get(&c).map_or("", |c| c.name.as_str())});
+        let named =
+            |c: u32| json!({"id": c, "name": state.configurations.get(&c).map_or("", |c| c.name.as_str())});
         body["defaultConfigurations"] = state.effective(id).into_iter().map(named).collect();
     }
     if view.testers || !suite.testers.is_empty() {
@@ -120,15 +126,22 @@ pub(super) fn get(state: &mut State, call: &Call) -> Answer {
 
 /// `GET {org}/_apis/testplan/suites?testCaseId=`: the suites of all plans that hold a case.
 pub(super) fn by_case(state: &mut State, call: &Call) -> Answer {
-    let case = call.number("testcaseid")?.and_then(|c| u32::try_from(c).ok()).ok_or_else(|| Failure::null("testCaseId"))?;
+    let case = call
+        .number("testcaseid")?
+        .and_then(|c| u32::try_from(c).ok())
+        .ok_or_else(|| Failure::null("testCaseId"))?;
     let ids: Vec<u32> = state.index.suites_of.get(&case).into_iter().flatten().copied().collect();
     Ok(Reply::list(ids.iter().map(|&id| show(state, &call.base, id, View::default())).collect()))
 }
 
 fn check_sibling(state: &State, parent: u32, name: &str, but: Option<u32>) -> Result<(), Failure> {
-    let twin = |c: &u32| Some(*c) != but && state.suites[c].kind == SuiteKind::Static && same(state.title(*c), name);
+    let twin =
+        |c: &u32| Some(*c) != but && state.suites[c].kind == SuiteKind::Static && same(state.title(*c), name);
     if state.suites[&parent].children.iter().any(twin) {
-        let message = format!("There is already a test suite with the name '{name}' in the suite '{}'. Specify another name.", state.title(parent));
+        let message = format!(
+            "There is already a test suite with the name '{name}' in the suite '{}'. Specify another name.",
+            state.title(parent)
+        );
         return Err(Failure::new(409, "TestObjectDuplicateException", message));
     }
     Ok(())
@@ -158,17 +171,26 @@ fn check_query(state: &State, call: &Call, project: u16, query: &str) -> Result<
 }
 
 /// Creates a suite below a parent as a body says.
-pub(super) fn create_from(state: &mut State, call: &Call, plan: u32, parent: u32, body: &Json) -> Result<u32, Failure> {
+pub(super) fn create_from(
+    state: &mut State,
+    call: &Call,
+    plan: u32,
+    parent: u32,
+    body: &Json,
+) -> Result<u32, Failure> {
     let project = state.project_of(plan);
     match state.suites.get(&parent) {
         Some(held) if held.plan == plan && held.kind == SuiteKind::Static => {}
         Some(held) if held.plan == plan => {
-            return Err(Failure::property(format!("Only static suites can hold suites: suite {parent} is not static.")));
+            return Err(Failure::property(format!(
+                "Only static suites can hold suites: suite {parent} is not static."
+            )));
         }
         _ => return Err(no_suite(parent)),
     }
     let kind = body.get("suiteType").ok_or_else(|| Failure::null("suiteType"))?;
-    let kind = SuiteKind::parse(kind).ok_or_else(|| Failure::property(format!("The suite type {kind} is not valid.")))?;
+    let kind = SuiteKind::parse(kind)
+        .ok_or_else(|| Failure::property(format!("The suite type {kind} is not valid.")))?;
     let mut new = NewSuite {
         plan,
         parent: Some(parent),
@@ -192,7 +214,8 @@ pub(super) fn create_from(state: &mut State, call: &Call, plan: u32, parent: u32
             new.query = Some(query.to_owned());
         }
         SuiteKind::Requirement => {
-            let id = body.get("requirementId").and_then(ref_id).ok_or_else(|| Failure::null("requirementId"))?;
+            let id =
+                body.get("requirementId").and_then(ref_id).ok_or_else(|| Failure::null("requirementId"))?;
             let item = state.live(id).ok_or_else(|| Failure::no_item(id))?;
             if TEST_TYPES.contains(&&*item.kind) {
                 return Err(Failure::property(format!("Work item {id} is not a requirement.")));
@@ -226,13 +249,16 @@ pub(super) fn create(state: &mut State, call: &Call) -> Answer {
 pub(super) fn create_many(state: &mut State, call: &Call) -> Answer {
     let (plan, parent) = suite_id(state, call)?;
     let bodies = call.array()?;
-    let ids = bodies.iter().map(|b| create_from(state, call, plan, parent, b)).collect::<Result<Vec<_>, _>>()?;
+    let ids =
+        bodies.iter().map(|b| create_from(state, call, plan, parent, b)).collect::<Result<Vec<_>, _>>()?;
     Ok(Reply::list(ids.iter().map(|&id| show(state, &call.base, id, View::default())).collect()))
 }
 
 fn relocate(state: &mut State, call: &Call, id: u32, parent: u32) -> Result<(), Failure> {
     let suite = &state.suites[&id];
-    let Some(old) = suite.parent else { return Err(Failure::property("The root suite of a plan cannot be moved.")) };
+    let Some(old) = suite.parent else {
+        return Err(Failure::property("The root suite of a plan cannot be moved."));
+    };
     if old == parent {
         return Ok(());
     }
@@ -294,15 +320,17 @@ pub(super) fn update_from(state: &mut State, call: &Call, id: u32, body: &Json) 
     if let Some(query) = query {
         fields.push((F::QueryText as u16, Some(Value::text(query))));
     }
-    let settings = configurations.is_some() || testers.is_some() || inherit.is_some_and(|i| i != state.suites[&id].inherit);
+    let settings = configurations.is_some()
+        || testers.is_some()
+        || inherit.is_some_and(|i| i != state.suites[&id].inherit);
     let moved = body.get("parentSuite").is_some_and(|p| !p.is_null());
     let force = settings || moved;
     state.commit(id, Change { fields, force, by: call.user, at: call.now, ..Change::default() });
     if let (Some(query), Some(suite)) = (query, state.suites.get_mut(&id)) {
-        suite.query = Some(query.to_owned());
-        if let Ok(parsed) = super::wiql::parse(query) {
-            state.index.query_suites.insert(id, parsed);
+        if let Some(old) = suite.query.replace(query.to_owned()) {
+            state.index.remove_query(project, &old, id);
         }
+        state.index.add_query(project, query, id);
         state.repopulate(id, stamp(call));
     }
     put_settings(state, call, id, configurations, testers, inherit);
@@ -364,7 +392,8 @@ fn entry(suite: u32, number: usize, id: u32, kind: &str, legacy: bool) -> Json {
 
 fn entries(wanted: Option<&str>, id: u32, suite: &Suite, legacy: bool) -> Vec<Json> {
     let wanted = wanted.unwrap_or_default().to_lowercase();
-    let all = suite.children.iter().map(|c| (*c, "suite")).chain(suite.order.iter().map(|c| (*c, "testCase")));
+    let all =
+        suite.children.iter().map(|c| (*c, "suite")).chain(suite.order.iter().map(|c| (*c, "testCase")));
     all.enumerate()
         .filter(|(_, (_, kind))| wanted.is_empty() || kind.to_lowercase() == wanted)
         .map(|(number, (entry_id, kind))| entry(id, number, entry_id, kind, legacy))
@@ -410,7 +439,10 @@ fn rearrange(state: &mut State, call: &Call) -> Result<u32, Failure> {
         let nonzero = |name: &str| item.get(name).and_then(ref_id).filter(|i| *i > 0);
         let entry = nonzero("id").or_else(|| nonzero("childSuiteId")).or_else(|| nonzero("testCaseId"));
         let entry = entry.ok_or_else(|| Failure::null("id"))?;
-        let number = item.get("sequenceNumber").and_then(Json::as_u64).ok_or_else(|| Failure::null("sequenceNumber"))?;
+        let number = item
+            .get("sequenceNumber")
+            .and_then(Json::as_u64)
+            .ok_or_else(|| Failure::null("sequenceNumber"))?;
         let is_suite = suite.children.contains(&entry);
         if !is_suite && !suite.points.contains_key(&entry) {
             return Err(Failure::no_test_object(format!("Suite entry {entry} not found in suite {id}.")));

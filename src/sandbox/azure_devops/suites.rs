@@ -204,8 +204,8 @@ impl State {
         if let Some(requirement) = suite.requirement {
             self.index.requirement_suites.entry(requirement).or_default().insert(id);
         }
-        if let Some(query) = suite.query.as_deref().and_then(|q| super::wiql::parse(q).ok()) {
-            self.index.query_suites.insert(id, query);
+        if let Some(text) = &suite.query {
+            self.index.add_query(project, text, id);
         }
         self.suites.insert(id, suite);
         if let Some(parent) = new.parent.and_then(|p| self.suites.get_mut(&p)) {
@@ -248,8 +248,11 @@ impl State {
         if held.points.contains_key(&case) {
             return false;
         }
-        let testers: Vec<Option<u32>> =
-            if held.testers.is_empty() { vec![None] } else { held.testers.iter().copied().map(Some).collect() };
+        let testers: Vec<Option<u32>> = if held.testers.is_empty() {
+            vec![None]
+        } else {
+            held.testers.iter().copied().map(Some).collect()
+        };
         let was_chosen = chosen.is_some();
         let assignments = chosen.unwrap_or_else(|| {
             let of = |c: u32| testers.iter().map(move |t| (c, *t)).collect::<Vec<_>>();
@@ -268,7 +271,14 @@ impl State {
         true
     }
 
-    fn add_point(&mut self, suite: u32, case: u32, configuration: u32, tester: Option<u32>, stamp: Stamp) -> u32 {
+    fn add_point(
+        &mut self,
+        suite: u32,
+        case: u32,
+        configuration: u32,
+        tester: Option<u32>,
+        stamp: Stamp,
+    ) -> u32 {
         let id = self.next_point.max(1);
         self.next_point = id + 1;
         let point = Point {
@@ -289,11 +299,18 @@ impl State {
     }
 
     /// Makes the points of a member follow a set of configurations; points that stay keep their results.
-    pub(super) fn assign_configurations(&mut self, suite: u32, case: u32, wanted: &[(u32, Option<u32>)], stamp: Stamp) {
+    pub(super) fn assign_configurations(
+        &mut self,
+        suite: u32,
+        case: u32,
+        wanted: &[(u32, Option<u32>)],
+        stamp: Stamp,
+    ) {
         let Some(old) = self.suites.get(&suite).and_then(|s| s.points.get(&case)).cloned() else { return };
         let mut new = Vec::new();
         for (configuration, tester) in wanted {
-            let held = old.iter().find(|p| self.points.get(p).is_some_and(|p| p.configuration == *configuration));
+            let held =
+                old.iter().find(|p| self.points.get(p).is_some_and(|p| p.configuration == *configuration));
             match held {
                 Some(&point) => {
                     if let (Some(point), Some(tester)) = (self.points.get_mut(&point), tester) {
@@ -334,7 +351,8 @@ impl State {
         let wanted: Vec<(u32, Option<u32>)> = self.effective(suite).into_iter().map(|c| (c, None)).collect();
         let Some(held) = self.suites.get(&suite) else { return };
         let cases: Vec<u32> = held.order.iter().copied().filter(|c| !held.chosen.contains(c)).collect();
-        let heirs: Vec<u32> = held.children.iter().copied().filter(|c| self.suites.get(c).is_some_and(|s| s.inherit)).collect();
+        let heirs: Vec<u32> =
+            held.children.iter().copied().filter(|c| self.suites.get(c).is_some_and(|s| s.inherit)).collect();
         for case in cases {
             self.assign_configurations(suite, case, &wanted, stamp);
         }
@@ -366,15 +384,22 @@ impl State {
         let wanted: Vec<u32> = match held.kind {
             SuiteKind::Static => return,
             SuiteKind::Query => {
-                let Some(query) = self.index.query_suites.get(&suite) else { return };
+                let key = (self.project_of(suite), held.query.clone().unwrap_or_default());
+                let Some((query, _)) = self.index.query_suites.get(&key) else { return };
                 let context = self.query_context(suite, stamp);
                 let found = super::wiql::flat(self, query, context, None).unwrap_or_default();
-                found.into_iter().filter(|id| self.live(*id).is_some_and(|i| &*i.kind == "Test Case")).collect()
+                found
+                    .into_iter()
+                    .filter(|id| self.live(*id).is_some_and(|i| &*i.kind == "Test Case"))
+                    .collect()
             }
             SuiteKind::Requirement => {
-                let relations = held.requirement.and_then(|r| self.items.get(&r)).map(|i| i.relations.as_slice());
+                let relations =
+                    held.requirement.and_then(|r| self.items.get(&r)).map(|i| i.relations.as_slice());
                 let tested = |r: &Relation| match r.target {
-                    Target::Item(id) if &*r.rel == TESTED_BY => self.live(id).filter(|i| &*i.kind == "Test Case").map(|_| id),
+                    Target::Item(id) if &*r.rel == TESTED_BY => {
+                        self.live(id).filter(|i| &*i.kind == "Test Case").map(|_| id)
+                    }
                     _ => None,
                 };
                 relations.unwrap_or_default().iter().filter_map(tested).collect()
@@ -407,7 +432,10 @@ impl State {
             if let Some(set) = suite.requirement.and_then(|r| self.index.requirement_suites.get_mut(&r)) {
                 set.remove(id);
             }
-            self.index.query_suites.remove(id);
+            if let Some(text) = &suite.query {
+                let project = self.project_of(*id);
+                self.index.remove_query(project, text, *id);
+            }
         }
         self.destroy_all(suites, stamp);
     }
@@ -424,7 +452,8 @@ pub(super) fn forget_case(state: &mut State, case: u32) {
 
 /// A case's coverage changed: the requirement's suites follow.
 pub(super) fn tested_by_changed(state: &mut State, requirement: u32, case: u32, active: bool, stamp: Stamp) {
-    let suites: Vec<u32> = state.index.requirement_suites.get(&requirement).into_iter().flatten().copied().collect();
+    let suites: Vec<u32> =
+        state.index.requirement_suites.get(&requirement).into_iter().flatten().copied().collect();
     let is_case = state.items.get(&case).is_some_and(|i| &*i.kind == "Test Case");
     for suite in suites {
         if active && is_case {
@@ -443,13 +472,11 @@ pub(super) fn item_changed(state: &mut State, id: u32, stamp: Stamp) {
     let Some(item) = state.items.get(&id) else { return };
     if &*item.kind == "Test Case" {
         let mut moves = Vec::new();
-        for (&suite, query) in &state.index.query_suites {
-            let context = state.query_context(suite, stamp);
-            let member = state.suites.get(&suite).is_some_and(|s| s.points.contains_key(&id));
+        for ((project, _), (query, suites)) in &state.index.query_suites {
+            let context = Context { project: Some(*project), user: stamp.by, now: stamp.at, precise: false };
             let wanted = super::wiql::includes(state, query, context, id);
-            if member != wanted {
-                moves.push((suite, wanted));
-            }
+            let member = |s: &u32| state.suites.get(s).is_some_and(|s| s.points.contains_key(&id));
+            moves.extend(suites.iter().filter(|s| member(s) != wanted).map(|s| (*s, wanted)));
         }
         for (suite, add) in moves {
             if add {
@@ -465,7 +492,8 @@ pub(super) fn item_changed(state: &mut State, id: u32, stamp: Stamp) {
         let (root, title) = (plan.root, state.title(id).to_owned());
         rename(state, root, &title, stamp);
     } else if !TEST_TYPES.contains(&&*item.kind) {
-        let suites: Vec<u32> = state.index.requirement_suites.get(&id).into_iter().flatten().copied().collect();
+        let suites: Vec<u32> =
+            state.index.requirement_suites.get(&id).into_iter().flatten().copied().collect();
         let name = state.requirement_name(id);
         for suite in suites {
             rename(state, suite, &name, stamp);

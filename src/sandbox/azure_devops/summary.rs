@@ -52,7 +52,14 @@ pub(super) fn summarise(state: &State) -> StateSummary {
         *summary.counts.entry(name.to_owned()).or_default() += n as u64;
     };
     for name in [
-        "test_plans", "test_suites", "test_cases", "shared_steps", "shared_parameters", "bugs", "requirements", "deleted_items",
+        "test_plans",
+        "test_suites",
+        "test_cases",
+        "shared_steps",
+        "shared_parameters",
+        "bugs",
+        "requirements",
+        "deleted_items",
     ] {
         count(name, 0);
     }
@@ -102,7 +109,10 @@ pub(super) fn load(bytes: &[u8]) -> Result<State, String> {
     let loaded: Loaded = serde_json::from_slice(&text)
         .map_err(|e| format!("the saved state of azure-devops cannot be read: {e}; start with --fresh"))?;
     if loaded.format != FORMAT {
-        return Err(format!("the saved state of azure-devops has format {}, expected {FORMAT}; start with --fresh", loaded.format));
+        return Err(format!(
+            "the saved state of azure-devops has format {}, expected {FORMAT}; start with --fresh",
+            loaded.format
+        ));
     }
     let mut state = loaded.state;
     state.reindex();

@@ -31,7 +31,9 @@ fn show(state: &State, call: &Call, project: u16, tag: &Tag) -> Json {
 fn key(state: &State, call: &Call, project: u16) -> Result<String, Failure> {
     let wanted = call.param("tagIdOrName").unwrap_or_default();
     let tags = state.tags.get(&project);
-    let found = tags.and_then(|t| t.iter().find(|(_, tag)| tag.guid.eq_ignore_ascii_case(wanted) || same(&tag.name, wanted)));
+    let found = tags.and_then(|t| {
+        t.iter().find(|(_, tag)| tag.guid.eq_ignore_ascii_case(wanted) || same(&tag.name, wanted))
+    });
     found.map(|(key, _)| key.clone()).ok_or_else(|| {
         Failure::new(404, "TagNotFoundException", format!("VS403402: The tag '{wanted}' does not exist."))
     })
@@ -75,14 +77,19 @@ pub(super) fn update(state: &mut State, call: &Call) -> Answer {
     let project = state.scope(call)?;
     let old = key(state, call, project)?;
     let body = call.object()?;
-    let name = text(&body, "name").map(str::trim).filter(|n| !n.is_empty()).ok_or_else(|| Failure::null("name"))?;
+    let name =
+        text(&body, "name").map(str::trim).filter(|n| !n.is_empty()).ok_or_else(|| Failure::null("name"))?;
     if name.contains([';', ',']) || name.chars().count() > 400 {
         return Err(Failure::argument(format!("VS403401: The tag name '{name}' is not valid.")));
     }
     let new = name.to_lowercase();
     let Some(tags) = state.tags.get_mut(&project) else { return Err(Failure::null("name")) };
     if new != old && tags.contains_key(&new) {
-        return Err(Failure::new(409, "DuplicateTagNameException", format!("VS403403: The tag '{name}' already exists.")));
+        return Err(Failure::new(
+            409,
+            "DuplicateTagNameException",
+            format!("VS403403: The tag '{name}' already exists."),
+        ));
     }
     let Some(mut tag) = tags.remove(&old) else { return Err(Failure::null("name")) };
     let was = std::mem::replace(&mut tag.name, name.to_owned());

@@ -84,7 +84,12 @@ pub(super) const CATEGORIES: &[(&str, &str, &str, &[&str])] = &[
     ("Microsoft.TestPlanCategory", "Test Plan Category", "Test Plan", &["Test Plan"]),
     ("Microsoft.TestSuiteCategory", "Test Suite Category", "Test Suite", &["Test Suite"]),
     ("Microsoft.SharedStepCategory", "Shared Steps Category", "Shared Steps", &["Shared Steps"]),
-    ("Microsoft.SharedParameterCategory", "Shared Parameter Category", "Shared Parameter", &["Shared Parameter"]),
+    (
+        "Microsoft.SharedParameterCategory",
+        "Shared Parameter Category",
+        "Shared Parameter",
+        &["Shared Parameter"],
+    ),
     (
         "Microsoft.HiddenCategory",
         "Hidden Types Category",
@@ -95,13 +100,49 @@ pub(super) const CATEGORIES: &[(&str, &str, &str, &[&str])] = &[
 
 /// The fields that every type has.
 const COMMON: &[F] = &[
-    F::Id, F::Rev, F::AreaId, F::AreaPath, F::NodeName, F::AreaLevel1, F::AreaLevel2, F::TeamProject,
-    F::IterationId, F::IterationPath, F::IterationLevel1, F::IterationLevel2, F::WorkItemType, F::State,
-    F::Reason, F::AssignedTo, F::CreatedDate, F::CreatedBy, F::ChangedDate, F::ChangedBy, F::AuthorizedDate,
-    F::AuthorizedAs, F::RevisedDate, F::PersonId, F::Watermark, F::CommentCount, F::Title, F::Description,
-    F::History, F::Tags, F::Parent, F::IsDeleted, F::RelatedLinkCount, F::HyperLinkCount,
-    F::AttachedFileCount, F::ExternalLinkCount, F::BoardColumn, F::StateChangeDate, F::ActivatedDate,
-    F::ActivatedBy, F::ClosedDate, F::ClosedBy, F::IntegrationBuild,
+    F::Id,
+    F::Rev,
+    F::AreaId,
+    F::AreaPath,
+    F::NodeName,
+    F::AreaLevel1,
+    F::AreaLevel2,
+    F::TeamProject,
+    F::IterationId,
+    F::IterationPath,
+    F::IterationLevel1,
+    F::IterationLevel2,
+    F::WorkItemType,
+    F::State,
+    F::Reason,
+    F::AssignedTo,
+    F::CreatedDate,
+    F::CreatedBy,
+    F::ChangedDate,
+    F::ChangedBy,
+    F::AuthorizedDate,
+    F::AuthorizedAs,
+    F::RevisedDate,
+    F::PersonId,
+    F::Watermark,
+    F::CommentCount,
+    F::Title,
+    F::Description,
+    F::History,
+    F::Tags,
+    F::Parent,
+    F::IsDeleted,
+    F::RelatedLinkCount,
+    F::HyperLinkCount,
+    F::AttachedFileCount,
+    F::ExternalLinkCount,
+    F::BoardColumn,
+    F::StateChangeDate,
+    F::ActivatedDate,
+    F::ActivatedBy,
+    F::ClosedDate,
+    F::ClosedBy,
+    F::IntegrationBuild,
 ];
 
 fn field(field: F, required: bool, default: Option<&str>, allowed: &[&str]) -> TypeField {
@@ -215,17 +256,22 @@ fn bug() -> TypeDef {
     ]);
     let mut own = vec![
         priority(),
-        field(
-            F::Severity,
-            false,
-            Some("3 - Medium"),
-            &["1 - Critical", "2 - High", "3 - Medium", "4 - Low"],
-        ),
+        field(F::Severity, false, Some("3 - Medium"), &["1 - Critical", "2 - High", "3 - Medium", "4 - Low"]),
         value_area(),
     ];
     own.extend(plain(&[
-        F::ReproSteps, F::SystemInfo, F::FoundIn, F::ResolvedReason, F::ResolvedDate, F::ResolvedBy,
-        F::StackRank, F::StoryPoints, F::OriginalEstimate, F::RemainingWork, F::CompletedWork, F::Activity,
+        F::ReproSteps,
+        F::SystemInfo,
+        F::FoundIn,
+        F::ResolvedReason,
+        F::ResolvedDate,
+        F::ResolvedBy,
+        F::StackRank,
+        F::StoryPoints,
+        F::OriginalEstimate,
+        F::RemainingWork,
+        F::CompletedWork,
+        F::Activity,
         F::AcceptanceCriteria,
     ]));
     define("Bug", "CC293D", "icon_insect", &states, transitions, own)
@@ -249,8 +295,17 @@ fn requirement(name: &str, color: &str, icon: &str) -> TypeDef {
     ]));
     let mut own = vec![priority(), value_area()];
     own.extend(plain(&[
-        F::AcceptanceCriteria, F::Risk, F::StackRank, F::StoryPoints, F::Effort, F::StartDate, F::FinishDate,
-        F::TargetDate, F::ResolvedReason, F::ResolvedDate, F::ResolvedBy,
+        F::AcceptanceCriteria,
+        F::Risk,
+        F::StackRank,
+        F::StoryPoints,
+        F::Effort,
+        F::StartDate,
+        F::FinishDate,
+        F::TargetDate,
+        F::ResolvedReason,
+        F::ResolvedDate,
+        F::ResolvedBy,
     ]));
     define(name, color, icon, &states, transitions, own)
 }
@@ -267,18 +322,29 @@ fn task() -> TypeDef {
     ]));
     let mut own = vec![priority()];
     own.extend(plain(&[
-        F::Activity, F::OriginalEstimate, F::RemainingWork, F::CompletedWork, F::StartDate, F::FinishDate,
+        F::Activity,
+        F::OriginalEstimate,
+        F::RemainingWork,
+        F::CompletedWork,
+        F::StartDate,
+        F::FinishDate,
         F::StackRank,
     ]));
     define("Task", "F2CB1D", "icon_clipboard", &states, transitions, own)
 }
 
 fn test_types() -> Vec<TypeDef> {
-    let automation = field(F::AutomationStatus, true, Some("Not Automated"), &["Not Automated", "Planned", "Automated"]);
+    let automation =
+        field(F::AutomationStatus, true, Some("Not Automated"), &["Not Automated", "Planned", "Automated"]);
     let mut case = vec![priority(), automation];
     case.extend(plain(&[
-        F::Steps, F::Parameters, F::LocalDataSource, F::AutomatedTestName, F::AutomatedTestStorage,
-        F::AutomatedTestId, F::AutomatedTestType,
+        F::Steps,
+        F::Parameters,
+        F::LocalDataSource,
+        F::AutomatedTestName,
+        F::AutomatedTestStorage,
+        F::AutomatedTestId,
+        F::AutomatedTestType,
     ]));
     let case = define(
         "Test Case",
@@ -329,7 +395,11 @@ fn test_types() -> Vec<TypeDef> {
         "004B50",
         "icon_test_step",
         &[("Active", "InProgress"), ("Closed", "Completed")],
-        steps(&[("", "Active", "New"), ("Active", "Closed", "Completed"), ("Closed", "Active", "Reactivated")]),
+        steps(&[
+            ("", "Active", "New"),
+            ("Active", "Closed", "Completed"),
+            ("Closed", "Active", "Reactivated"),
+        ]),
         shared_fields,
     );
     let parameter = define(

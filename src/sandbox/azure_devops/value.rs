@@ -120,7 +120,9 @@ pub(super) mod base64_bytes {
         to.serialize_str(&STANDARD.encode(bytes))
     }
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<bytes::Bytes, D::Error> {
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<bytes::Bytes, D::Error> {
         let text = String::deserialize(from)?;
         STANDARD.decode(text).map(bytes::Bytes::from).map_err(serde::de::Error::custom)
     }

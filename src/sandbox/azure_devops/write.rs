@@ -162,7 +162,12 @@ impl State {
         })
     }
 
-    fn person_value(&self, value: &Json, field: &super::fields::Field, bypass: bool) -> Result<Value, Failure> {
+    fn person_value(
+        &self,
+        value: &Json,
+        field: &super::fields::Field,
+        bypass: bool,
+    ) -> Result<Value, Failure> {
         let names = ["descriptor", "uniqueName", "id", "displayName"];
         let text = match value {
             Json::Object(members) => {
@@ -175,7 +180,8 @@ impl State {
             Some(person) => Ok(Value::Person(person)),
             None if bypass => Ok(Value::text(text)),
             None => {
-                let message = format!("The identity value '{text}' for field '{}' is an unknown identity.", field.name);
+                let message =
+                    format!("The identity value '{text}' for field '{}' is an unknown identity.", field.name);
                 Err(Failure::new(400, "RuleValidationException", message))
             }
         }
@@ -190,14 +196,22 @@ impl State {
         let invalid = || Failure::rule(&field.name, &field.reference, "invalidType", 8);
         let value = match field.kind {
             Kind::Integer => Value::Int(
-                value.as_i64().or_else(|| value.as_f64().filter(|f| f.fract() == 0.0).map(|f| f as i64))
-                    .or_else(|| value.as_str().and_then(|t| t.trim().parse().ok())).ok_or_else(invalid)?,
+                value
+                    .as_i64()
+                    .or_else(|| value.as_f64().filter(|f| f.fract() == 0.0).map(|f| f as i64))
+                    .or_else(|| value.as_str().and_then(|t| t.trim().parse().ok()))
+                    .ok_or_else(invalid)?,
             ),
             Kind::Double => Value::Float(
-                value.as_f64().or_else(|| value.as_str().and_then(|t| t.trim().parse().ok())).ok_or_else(invalid)?,
+                value
+                    .as_f64()
+                    .or_else(|| value.as_str().and_then(|t| t.trim().parse().ok()))
+                    .ok_or_else(invalid)?,
             ),
             Kind::Boolean => Value::Bool(
-                value.as_bool().or_else(|| value.as_str().and_then(|t| t.to_lowercase().parse().ok()))
+                value
+                    .as_bool()
+                    .or_else(|| value.as_str().and_then(|t| t.to_lowercase().parse().ok()))
                     .ok_or_else(invalid)?,
             ),
             Kind::Date => Value::Date(value.as_str().and_then(parse_date).ok_or_else(invalid)?),
@@ -210,7 +224,10 @@ impl State {
                     Failure::new(
                         400,
                         "WorkItemInvalidTreeNameException",
-                        format!("TF401347: Invalid tree name given for work item {id}, field '{}'.", field.reference),
+                        format!(
+                            "TF401347: Invalid tree name given for work item {id}, field '{}'.",
+                            field.reference
+                        ),
                     )
                 })?;
                 Value::Node(node)
@@ -314,7 +331,10 @@ impl State {
         }
         let fixed = TEST_TYPES.iter().any(|t| same(t, &draft.kind) || (!moves && same(t, name)));
         if fixed || draft.id.is_none() {
-            let message = format!("VS402847: A work item of type {} cannot be moved or given another type.", draft.kind);
+            let message = format!(
+                "VS402847: A work item of type {} cannot be moved or given another type.",
+                draft.kind
+            );
             return Err(Failure::new(400, "WorkItemTypeChangeException", message));
         }
         if moves {
@@ -329,7 +349,12 @@ impl State {
     }
 
     /// Reads a relation that a client wants to add.
-    fn relation(&self, call: &Call, value: &Json, temporary: &HashMap<i64, u32>) -> Result<Relation, Failure> {
+    fn relation(
+        &self,
+        call: &Call,
+        value: &Json,
+        temporary: &HashMap<i64, u32>,
+    ) -> Result<Relation, Failure> {
         let member = |name: &str| value.get(name).and_then(Json::as_str).unwrap_or_default();
         let rel = links::canonical(member("rel")).ok_or_else(|| {
             let key = "WorkItemLinkTypeNotFoundException";
@@ -347,23 +372,42 @@ impl State {
             "AttachedFile" => {
                 let guid = tail.to_ascii_lowercase();
                 let blob = self.blobs.get(&guid).ok_or_else(|| {
-                    Failure::new(404, "AttachmentNotFoundException", format!("TF237079: The attachment {guid} does not exist."))
+                    Failure::new(
+                        404,
+                        "AttachmentNotFoundException",
+                        format!("TF237079: The attachment {guid} does not exist."),
+                    )
                 })?;
                 let name = attribute("name").unwrap_or(&blob.name).into();
                 let comment = attribute("comment").map(Into::into);
                 let resource = Some((0, blob.created));
-                return Ok(Relation { rel: rel.into(), target: Target::File(guid), comment, name: Some(name), resource });
+                return Ok(Relation {
+                    rel: rel.into(),
+                    target: Target::File(guid),
+                    comment,
+                    name: Some(name),
+                    resource,
+                });
             }
             "Hyperlink" | "ArtifactLink" => {
                 if rel == "ArtifactLink" && attribute("name").is_none() {
                     return Err(Failure::null("name"));
                 }
-                let (comment, name) = (attribute("comment").map(Into::into), attribute("name").map(Into::into));
+                let (comment, name) =
+                    (attribute("comment").map(Into::into), attribute("name").map(Into::into));
                 let resource = Some((0, call.now));
-                return Ok(Relation { rel: rel.into(), target: Target::Url(url.to_owned()), comment, name, resource });
+                return Ok(Relation {
+                    rel: rel.into(),
+                    target: Target::Url(url.to_owned()),
+                    comment,
+                    name,
+                    resource,
+                });
             }
             _ => {
-                let id: i64 = tail.parse().map_err(|_| Failure::argument(format!("VS402386: '{url}' is not the url of a work item.")))?;
+                let id: i64 = tail.parse().map_err(|_| {
+                    Failure::argument(format!("VS402386: '{url}' is not the url of a work item."))
+                })?;
                 let id = if id < 0 { temporary.get(&id).copied().map(i64::from).unwrap_or(id) } else { id };
                 Target::Item(u32::try_from(id).map_err(|_| Failure::no_item(0))?)
             }
@@ -387,7 +431,11 @@ impl State {
             links::check(self, source, &draft.relations, &relation)?;
             let files = draft.relations.iter().filter(|r| &*r.rel == "AttachedFile").count();
             if files >= MAX_FILES && &*relation.rel == "AttachedFile" {
-                return Err(Failure::new(400, "WorkItemAttachmentLimitException", format!("VS403313: A work item may have {MAX_FILES} attachments.")));
+                return Err(Failure::new(
+                    400,
+                    "WorkItemAttachmentLimitException",
+                    format!("VS403313: A work item may have {MAX_FILES} attachments."),
+                ));
             }
             draft.relations.push(relation.clone());
             draft.added.push(relation);
@@ -410,14 +458,21 @@ impl State {
                 let comment = match path.get(2).map(String::as_str) {
                     Some("comment") => value.as_str(),
                     None => value.get("comment").and_then(Json::as_str),
-                    Some(other) => return Err(patch_error(&format!("The attribute '{other}' of a relation cannot be changed."))),
+                    Some(other) => {
+                        return Err(patch_error(&format!(
+                            "The attribute '{other}' of a relation cannot be changed."
+                        )));
+                    }
                 };
                 draft.relations[index].comment = comment.filter(|c| !c.is_empty()).map(Into::into);
                 let relation = draft.relations[index].clone();
                 draft.recommented.push(relation);
                 Ok(())
             }
-            _ => Err(patch_error(&format!("The operation '{op}' is not supported for path /relations/{}", path.join("/")))),
+            _ => Err(patch_error(&format!(
+                "The operation '{op}' is not supported for path /relations/{}",
+                path.join("/")
+            ))),
         }
     }
 
@@ -446,14 +501,19 @@ impl State {
     ) -> Result<(), Failure> {
         let name = op.get("op").and_then(Json::as_str).unwrap_or_default().to_ascii_lowercase();
         let path = op.get("path").and_then(Json::as_str).unwrap_or_default();
-        let parts: Vec<String> =
-            path.trim_start_matches('/').split('/').map(|p| p.replace("~1", "/").replace("~0", "~")).collect();
+        let parts: Vec<String> = path
+            .trim_start_matches('/')
+            .split('/')
+            .map(|p| p.replace("~1", "/").replace("~0", "~"))
+            .collect();
         let value = op.get("value").unwrap_or(&Json::Null);
         if !matches!(name.as_str(), "add" | "replace" | "remove" | "test" | "copy" | "move") {
             return Err(patch_error(&format!("The operation '{name}' is not supported.")));
         }
         match (parts[0].to_ascii_lowercase().as_str(), name.as_str()) {
-            ("fields", "test") => self.test_field(draft, parts.get(1).map_or("", String::as_str), value, path),
+            ("fields", "test") => {
+                self.test_field(draft, parts.get(1).map_or("", String::as_str), value, path)
+            }
             ("rev", "test") => {
                 let rev = draft.id.and_then(|id| self.items.get(&id)).map_or(0, Item::rev);
                 let wanted = value.as_u64().or_else(|| value.as_str().and_then(|t| t.parse().ok()));
@@ -465,7 +525,10 @@ impl State {
             }
             ("fields", "copy" | "move") => self.transfer(draft, op, &parts, name == "move"),
             ("fields", _) => {
-                let field = parts.get(1).filter(|f| !f.is_empty()).ok_or_else(|| patch_error(&format!("Invalid path {path}")))?;
+                let field = parts
+                    .get(1)
+                    .filter(|f| !f.is_empty())
+                    .ok_or_else(|| patch_error(&format!("Invalid path {path}")))?;
                 self.put(draft, field, value, name == "replace")
             }
             ("relations", _) => self.patch_relation(draft, call, &name, &parts[1..], value, temporary),
@@ -562,11 +625,9 @@ impl State {
             self.add_relation(id, relation, stamp);
         }
         for relation in draft.recommented {
-            if let Some(held) = self
-                .items
-                .get_mut(&id)
-                .and_then(|i| i.relations.iter_mut().find(|r| r.rel == relation.rel && r.target == relation.target))
-            {
+            if let Some(held) = self.items.get_mut(&id).and_then(|i| {
+                i.relations.iter_mut().find(|r| r.rel == relation.rel && r.target == relation.target)
+            }) {
                 held.comment = relation.comment;
             }
         }
@@ -584,12 +645,21 @@ impl State {
         };
         if item.revisions.is_empty() {
             let (at, by) = (draft.at, draft.by);
-            item.revisions.push(Revision { at, by, watermark: 0, undo: Vec::new(), history: None, deletion: None });
+            item.revisions.push(Revision {
+                at,
+                by,
+                watermark: 0,
+                undo: Vec::new(),
+                history: None,
+                deletion: None,
+            });
         }
         item.fields = draft.fields;
         item.relations = draft.relations;
         let mut body = self.item_json(base, &Snapshot::now(draft.id.unwrap_or(0), &item), expand);
-        if draft.id.is_none() && let Some(members) = body.as_object_mut() {
+        if draft.id.is_none()
+            && let Some(members) = body.as_object_mut()
+        {
             members.shift_remove("id");
             members.shift_remove("url");
         }
@@ -619,12 +689,20 @@ fn patch_error(message: &str) -> Failure {
 }
 
 fn test_failed(path: &str) -> Failure {
-    Failure::new(412, "WorkItemRevisionMismatchException", format!("VS403351: Test Operation for path {path} failed."))
+    Failure::new(
+        412,
+        "WorkItemRevisionMismatchException",
+        format!("VS403351: Test Operation for path {path} failed."),
+    )
 }
 
 /// The refusal for a type that is not there.
 pub(super) fn no_type(name: &str) -> Failure {
-    Failure::new(404, "WorkItemTypeNotFoundException", format!("VS402323: Work item type {name} does not exist in the project."))
+    Failure::new(
+        404,
+        "WorkItemTypeNotFoundException",
+        format!("VS402323: Work item type {name} does not exist in the project."),
+    )
 }
 
 /// The content type that patches must have.

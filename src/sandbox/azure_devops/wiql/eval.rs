@@ -61,7 +61,9 @@ impl<'a> Bound<'a> {
         match expr {
             Expr::All(list) | Expr::Any(list) => list.iter().try_for_each(|e| self.validate(state, e)),
             Expr::Not(inner) => self.validate(state, inner),
-            Expr::Is { field, op, values, .. } => values.iter().try_for_each(|v| self.check(state, *field, *op, v)),
+            Expr::Is { field, op, values, .. } => {
+                values.iter().try_for_each(|v| self.check(state, *field, *op, v))
+            }
         }
     }
 
@@ -80,7 +82,9 @@ impl<'a> Bound<'a> {
             let area = number == F::AreaPath as u16;
             let any = |p: usize| state.find_node(u16::try_from(p).unwrap_or(0), iteration, text).is_some();
             if (area || iteration) && !(0..state.projects.len()).any(any) {
-                return Err(bad(format!("TF51011: The specified path '{text}' does not exist. The error is caused by «'{text}'».")));
+                return Err(bad(format!(
+                    "TF51011: The specified path '{text}' does not exist. The error is caused by «'{text}'»."
+                )));
             }
         }
         if op == Op::Group
@@ -92,7 +96,8 @@ impl<'a> Bound<'a> {
         if let (Operand::Text(text), Kind::Date) = (value, kind)
             && !text.is_empty()
         {
-            let date = parse_date(text).ok_or_else(|| bad(format!("TF51009: The value '{text}' is not a date for [{name}].")))?;
+            let date = parse_date(text)
+                .ok_or_else(|| bad(format!("TF51009: The value '{text}' is not a date for [{name}].")))?;
             if !self.context.precise && date.rem_euclid(DAY) != 0 {
                 return Err(bad(format!(
                     "You cannot supply a time with the date when running a query using date precision. The error is caused by «'{text}'»."
@@ -116,7 +121,9 @@ impl<'a> Bound<'a> {
             None => &[],
         };
         let above = |expr: &Expr| match expr {
-            Expr::Is { side: Side::Item, field, op: Op::Greater, values } if self.fields[*field] == F::Id as u16 => {
+            Expr::Is { side: Side::Item, field, op: Op::Greater, values }
+                if self.fields[*field] == F::Id as u16 =>
+            {
                 values.first().and_then(number)
             }
             _ => None,
@@ -178,16 +185,26 @@ impl<'a> Bound<'a> {
         }
         match value {
             Value::Int(_) | Value::Float(_) => {
-                let held = if let Value::Int(n) = value { *n as f64 } else if let Value::Float(n) = value { *n } else { 0.0 };
+                let held = if let Value::Int(n) = value {
+                    *n as f64
+                } else if let Value::Float(n) = value {
+                    *n
+                } else {
+                    0.0
+                };
                 number(operand).is_some_and(|wanted| by_op(op, held.total_cmp(&wanted)))
             }
             Value::Bool(flag) => {
-                let wanted = matches!(operand, Operand::Text(t) if t.eq_ignore_ascii_case("true")) || *operand == Operand::Number(1.0);
+                let wanted = matches!(operand, Operand::Text(t) if t.eq_ignore_ascii_case("true"))
+                    || *operand == Operand::Number(1.0);
                 by_op(op, flag.cmp(&wanted))
             }
             Value::Date(at) => self.date(operand).is_some_and(|wanted| {
-                let (at, wanted) =
-                    if self.context.precise { (*at, wanted) } else { (at.div_euclid(DAY), wanted.div_euclid(DAY)) };
+                let (at, wanted) = if self.context.precise {
+                    (*at, wanted)
+                } else {
+                    (at.div_euclid(DAY), wanted.div_euclid(DAY))
+                };
                 by_op(op, at.cmp(&wanted))
             }),
             Value::Person(person) => self.person(state, *person, op, operand),
@@ -224,8 +241,15 @@ impl<'a> Bound<'a> {
         let wanted: Cow<'_, str> = match operand {
             Operand::Text(wanted) => wanted.as_str().into(),
             Operand::Number(number) => number.to_string().into(),
-            Operand::Project => self.context.project.map(|p| state.project(p).name.clone()).unwrap_or_default().into(),
-            Operand::Me => state.people.get(self.context.user as usize).map(|p| p.name.clone()).unwrap_or_default().into(),
+            Operand::Project => {
+                self.context.project.map(|p| state.project(p).name.clone()).unwrap_or_default().into()
+            }
+            Operand::Me => state
+                .people
+                .get(self.context.user as usize)
+                .map(|p| p.name.clone())
+                .unwrap_or_default()
+                .into(),
             _ => return false,
         };
         match op {
@@ -242,9 +266,9 @@ impl<'a> Bound<'a> {
                     None => held.contains(&w),
                 })
             }
-            Op::Group => CATEGORIES
-                .iter()
-                .any(|(reference, _, _, types)| reference.eq_ignore_ascii_case(&wanted) && types.iter().any(|t| same(t, text))),
+            Op::Group => CATEGORIES.iter().any(|(reference, _, _, types)| {
+                reference.eq_ignore_ascii_case(&wanted) && types.iter().any(|t| same(t, text))
+            }),
             _ => by_op(op, text.to_lowercase().cmp(&wanted.to_lowercase())),
         }
     }
@@ -257,7 +281,11 @@ impl<'a> Bound<'a> {
         found.sort_by(|a, b| {
             for (field, descending) in &self.query.order {
                 let number = self.fields[*field];
-                let ordering = order(state, value_of(state, a, number).as_deref(), value_of(state, b, number).as_deref());
+                let ordering = order(
+                    state,
+                    value_of(state, a, number).as_deref(),
+                    value_of(state, b, number).as_deref(),
+                );
                 if ordering != Ordering::Equal {
                     return if *descending { ordering.reverse() } else { ordering };
                 }

@@ -27,7 +27,9 @@ pub(super) fn too_many() -> Failure {
     Failure::new(
         400,
         "WorkItemTrackingQueryResultSizeLimitExceededException",
-        format!("VS402337: The number of work items returned exceeds the size limit of {MAX_ROWS}. Change the query to return fewer items."),
+        format!(
+            "VS402337: The number of work items returned exceeds the size limit of {MAX_ROWS}. Change the query to return fewer items."
+        ),
     )
 }
 
@@ -43,9 +45,9 @@ pub(super) fn includes(state: &State, query: &Query, context: Context, id: u32) 
 pub(super) fn check_suite_query(state: &State, query: &Query, context: Context) -> Result<(), Failure> {
     Bound::new(state, query, context)?;
     let asks = |expr: &Expr| match expr {
-        Expr::Is { op: Op::Group, values, .. } => {
-            values.iter().any(|v| matches!(v, Operand::Text(t) if t.eq_ignore_ascii_case("Microsoft.TestCaseCategory")))
-        }
+        Expr::Is { op: Op::Group, values, .. } => values
+            .iter()
+            .any(|v| matches!(v, Operand::Text(t) if t.eq_ignore_ascii_case("Microsoft.TestCaseCategory"))),
         Expr::Is { op: Op::Equal, values, field, .. } => {
             let name = &query.names[*field];
             (name.eq_ignore_ascii_case("System.WorkItemType") || name.eq_ignore_ascii_case("Work Item Type"))
@@ -65,10 +67,17 @@ pub(super) fn check_suite_query(state: &State, query: &Query, context: Context) 
 }
 
 /// The ids of a flat query in order; all of them.
-pub(super) fn flat(state: &State, query: &Query, context: Context, top: Option<usize>) -> Result<Vec<u32>, Failure> {
+pub(super) fn flat(
+    state: &State,
+    query: &Query,
+    context: Context,
+    top: Option<usize>,
+) -> Result<Vec<u32>, Failure> {
     let bound = Bound::new(state, query, context)?;
     let as_of = match &query.as_of {
-        Some(date) => Some(parse_date(date).ok_or_else(|| Failure::argument(format!("The date '{date}' is not valid.")))?),
+        Some(date) => Some(
+            parse_date(date).ok_or_else(|| Failure::argument(format!("The date '{date}' is not valid.")))?,
+        ),
         None => None,
     };
     let by_id = match query.order.as_slice() {
@@ -111,7 +120,9 @@ fn snapshot(id: u32, item: &Item, as_of: Option<i64>) -> Option<Snapshot<'_>> {
 
 fn link_types(bound: &Bound<'_>, expr: Option<&Expr>) -> Vec<String> {
     match expr {
-        Some(Expr::All(list) | Expr::Any(list)) => list.iter().flat_map(|e| link_types(bound, Some(e))).collect(),
+        Some(Expr::All(list) | Expr::Any(list)) => {
+            list.iter().flat_map(|e| link_types(bound, Some(e))).collect()
+        }
         Some(Expr::Is { field, op: Op::Equal, values, .. }) if bound.fields[*field] == u16::MAX => values
             .iter()
             .filter_map(|v| if let Operand::Text(t) = v { Some(t.to_lowercase()) } else { None })
@@ -121,7 +132,11 @@ fn link_types(bound: &Bound<'_>, expr: Option<&Expr>) -> Vec<String> {
 }
 
 /// Rows of a query of links: relation, source and target.
-fn linked(state: &State, query: &Query, context: Context) -> Result<Vec<(Option<String>, Option<u32>, u32)>, Failure> {
+fn linked(
+    state: &State,
+    query: &Query,
+    context: Context,
+) -> Result<Vec<(Option<String>, Option<u32>, u32)>, Failure> {
     let bound = Bound::new(state, query, context)?;
     let types = link_types(&bound, query.filter.as_ref());
     let meets = |id: u32, side: Side| {
@@ -132,11 +147,18 @@ fn linked(state: &State, query: &Query, context: Context) -> Result<Vec<(Option<
     };
     let targets = |id: u32| -> Vec<(String, u32)> {
         let relations = state.items.get(&id).map(|i| i.relations.as_slice()).unwrap_or_default();
-        let wanted = |rel: &str| types.is_empty() || types.iter().any(|t| t.eq_ignore_ascii_case(rel) || *t == super::links::base_name(rel).to_lowercase());
+        let wanted = |rel: &str| {
+            types.is_empty()
+                || types
+                    .iter()
+                    .any(|t| t.eq_ignore_ascii_case(rel) || *t == super::links::base_name(rel).to_lowercase())
+        };
         relations
             .iter()
             .filter(|r| wanted(&r.rel))
-            .filter_map(|r| if let Target::Item(to) = r.target { Some((r.rel.to_string(), to)) } else { None })
+            .filter_map(
+                |r| if let Target::Item(to) = r.target { Some((r.rel.to_string(), to)) } else { None },
+            )
             .filter(|(_, to)| meets(*to, Side::Target))
             .collect()
     };
@@ -157,7 +179,8 @@ fn linked(state: &State, query: &Query, context: Context) -> Result<Vec<(Option<
         if query.mode == Mode::DoesNotContain {
             continue;
         }
-        let mut stack: Vec<(String, u32, u32)> = below.into_iter().rev().map(|(rel, to)| (rel, id, to)).collect();
+        let mut stack: Vec<(String, u32, u32)> =
+            below.into_iter().rev().map(|(rel, to)| (rel, id, to)).collect();
         while let Some((rel, from, to)) = stack.pop() {
             if query.mode == Mode::Recursive {
                 if !seen.insert(to) {
@@ -212,7 +235,9 @@ fn run(state: &State, call: &Call, wiql: &str) -> Answer {
         let mut rows = linked(state, &query, context)?;
         rows.truncate(top.unwrap_or(MAX_ROWS));
         let rows = rows.into_iter().map(|(rel, source, target)| match (rel, source) {
-            (Some(rel), Some(source)) => json!({"rel": rel, "source": reference(source), "target": reference(target)}),
+            (Some(rel), Some(source)) => {
+                json!({"rel": rel, "source": reference(source), "target": reference(target)})
+            }
             _ => json!({"rel": null, "source": null, "target": reference(target)}),
         });
         body["workItemRelations"] = Json::Array(rows.collect());
@@ -233,7 +258,8 @@ pub(super) fn query(state: &mut State, call: &Call) -> Answer {
 /// `GET|HEAD wiql/{id}`: a stored query.
 pub(super) fn stored(state: &mut State, call: &Call) -> Answer {
     let id = call.param("id").unwrap_or_default().to_ascii_lowercase();
-    let wiql = state.queries.get(&id).and_then(|q| q.wiql.clone()).ok_or_else(|| super::queries::missing(&id))?;
+    let wiql =
+        state.queries.get(&id).and_then(|q| q.wiql.clone()).ok_or_else(|| super::queries::missing(&id))?;
     let mut reply = run(state, call, &wiql)?;
     if call.method == "HEAD" {
         let count = match &reply.body {

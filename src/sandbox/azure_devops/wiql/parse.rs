@@ -137,7 +137,9 @@ fn tokens(text: &str) -> Result<Vec<Token>, Failure> {
             let digits = run(at + 1, |c| c.is_ascii_digit() || c == '.');
             at += digits.len() + 1;
             let number = format!("{c}{digits}");
-            tokens.push(Token::Number(number.parse().map_err(|_| fail(format!("'{number}' is not a number.")))?));
+            tokens.push(Token::Number(
+                number.parse().map_err(|_| fail(format!("'{number}' is not a number.")))?,
+            ));
         } else if c.is_alphabetic() || c == '_' {
             let word = run(at, |c| c.is_alphanumeric() || c == '_' || c == '.');
             at += word.chars().count();
@@ -149,7 +151,10 @@ fn tokens(text: &str) -> Result<Vec<Token>, Failure> {
                 at += 2;
                 continue;
             }
-            let sign = SIGNS.iter().find(|s| pair.starts_with(**s)).ok_or_else(|| fail(format!("'{c}' is not expected.")))?;
+            let sign = SIGNS
+                .iter()
+                .find(|s| pair.starts_with(**s))
+                .ok_or_else(|| fail(format!("'{c}' is not expected.")))?;
             tokens.push(Token::Sign(sign));
             at += sign.len();
         }
@@ -304,7 +309,9 @@ impl Parser {
             Some(Token::Text(text)) => Ok(Operand::Text(text)),
             Some(Token::Number(number)) => Ok(Operand::Number(number)),
             Some(Token::Field(name)) => Ok(Operand::Field(self.name(name))),
-            Some(Token::Word(word)) if word.eq_ignore_ascii_case("true") || word.eq_ignore_ascii_case("false") => {
+            Some(Token::Word(word))
+                if word.eq_ignore_ascii_case("true") || word.eq_ignore_ascii_case("false") =>
+            {
                 Ok(Operand::Text(word.to_lowercase()))
             }
             Some(Token::Macro(name)) => match name.as_str() {
@@ -353,8 +360,15 @@ pub(in super::super) fn parse(text: &str) -> Result<Query, Failure> {
         parser.expect("WorkItems")?;
         false
     };
-    let mut query =
-        Query { names: Vec::new(), links, select, filter: None, order: Vec::new(), as_of: None, mode: Mode::MustContain };
+    let mut query = Query {
+        names: Vec::new(),
+        links,
+        select,
+        filter: None,
+        order: Vec::new(),
+        as_of: None,
+        mode: Mode::MustContain,
+    };
     if parser.word("WHERE") {
         query.filter = Some(parser.any()?);
     }
