@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::fields::{F, Field, Kind};
+use super::fields::{F, Field};
 use super::items::{Item, LinkEvent};
 use super::nodes::Node;
 use super::runs::Run;
@@ -271,12 +271,6 @@ impl State {
         id
     }
 
-    /// Hands out the next watermark.
-    pub(super) fn take_watermark(&mut self) -> u64 {
-        self.watermark += 1;
-        self.watermark
-    }
-
     /// The title of an item, deleted or not; empty if it is gone.
     pub(super) fn title(&self, id: u32) -> &str {
         self.items.get(&id).map_or("", |item| item.text(F::Title))
@@ -285,11 +279,6 @@ impl State {
     /// The title of an item that can be read.
     pub(super) fn live(&self, id: u32) -> Option<&Item> {
         self.items.get(&id).filter(|item| item.deleted.is_none())
-    }
-
-    /// Whether a field's values are people.
-    pub(super) fn is_person(&self, field: u16) -> bool {
-        self.fields[field as usize].kind == Kind::Person
     }
 
     /// Keeps the index of runs by time right.

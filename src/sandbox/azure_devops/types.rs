@@ -362,32 +362,6 @@ fn test_types() -> Vec<TypeDef> {
         ]),
         case,
     );
-    let plan = define(
-        "Test Plan",
-        "004B50",
-        "icon_test_plan",
-        &[("Active", "InProgress"), ("Inactive", "Completed")],
-        steps(&[
-            ("", "Active", "New test plan"),
-            ("Active", "Inactive", "Test plan deactivated"),
-            ("Inactive", "Active", "Test plan reactivated"),
-        ]),
-        plain(&[F::StartDate, F::FinishDate]),
-    );
-    let mut suite_steps = steps(&[("", "In Progress", "New test suite")]);
-    suite_steps.extend(any_to_any(&[
-        ("In Planning", "Plan test cases for this test suite"),
-        ("In Progress", "Reactivating to run tests"),
-        ("Completed", "Completed testing for this test suite"),
-    ]));
-    let suite = define(
-        "Test Suite",
-        "004B50",
-        "icon_test_suite",
-        &[("In Planning", "Proposed"), ("In Progress", "InProgress"), ("Completed", "Completed")],
-        suite_steps,
-        plain(&[F::TestSuiteType, F::TestSuiteTypeId, F::QueryText, F::TestSuiteAudit]),
-    );
     let mut shared_fields = vec![priority()];
     shared_fields.extend(plain(&[F::Steps, F::Parameters]));
     let shared = define(
@@ -418,5 +392,36 @@ fn test_types() -> Vec<TypeDef> {
             own
         },
     );
+    let (plan, suite) = plan_types();
     vec![case, plan, suite, shared, parameter]
+}
+
+fn plan_types() -> (TypeDef, TypeDef) {
+    let plan = define(
+        "Test Plan",
+        "004B50",
+        "icon_test_plan",
+        &[("Active", "InProgress"), ("Inactive", "Completed")],
+        steps(&[
+            ("", "Active", "New test plan"),
+            ("Active", "Inactive", "Test plan deactivated"),
+            ("Inactive", "Active", "Test plan reactivated"),
+        ]),
+        plain(&[F::StartDate, F::FinishDate]),
+    );
+    let mut suite_steps = steps(&[("", "In Progress", "New test suite")]);
+    suite_steps.extend(any_to_any(&[
+        ("In Planning", "Plan test cases for this test suite"),
+        ("In Progress", "Reactivating to run tests"),
+        ("Completed", "Completed testing for this test suite"),
+    ]));
+    let suite = define(
+        "Test Suite",
+        "004B50",
+        "icon_test_suite",
+        &[("In Planning", "Proposed"), ("In Progress", "InProgress"), ("Completed", "Completed")],
+        suite_steps,
+        plain(&[F::TestSuiteType, F::TestSuiteTypeId, F::QueryText, F::TestSuiteAudit]),
+    );
+    (plan, suite)
 }
