@@ -41,11 +41,18 @@ pub(crate) struct System {
 
 /// Every system that the sandbox knows.
 pub(crate) fn systems() -> &'static [System] {
-    &[System {
-        name: "azure-devops",
-        new: |world, options| Arc::new(azure_devops::AzureDevOps::new(options, world)),
-        load: |bytes, options| Ok(Arc::new(azure_devops::AzureDevOps::load(bytes, options)?)),
-    }]
+    &[
+        System {
+            name: "azure-devops",
+            new: |world, options| Arc::new(azure_devops::AzureDevOps::new(options, world)),
+            load: |bytes, options| Ok(Arc::new(azure_devops::AzureDevOps::load(bytes, options)?)),
+        },
+        System {
+            name: "jira-xray",
+            new: |world, options| Arc::new(jira_xray::JiraXray::new(options, world)),
+            load: |bytes, options| Ok(Arc::new(jira_xray::JiraXray::load(bytes, options)?)),
+        },
+    ]
 }
 
 /// The nouns of all systems that can be served.

@@ -30,7 +30,6 @@ pub(super) struct Call {
     pub(super) query: Vec<(String, String)>,
     pub(super) content_type: String,
     pub(super) content_range: Option<String>,
-    pub(super) accept: String,
     pub(super) body: Bytes,
     /// Who calls, by position among the people.
     pub(super) user: u32,

@@ -1,7 +1,5 @@
 //! The JSON shapes that many answers share: people, projects, work items.
 
-use std::fmt::Write as _;
-
 use base64::Engine as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Map, Value as Json, json};
@@ -411,12 +409,4 @@ pub(super) fn no_project(name: &str) -> Failure {
              and that the project exists on the specified Azure DevOps Server."
         ),
     )
-}
-
-/// Turns bytes into lower-case hex.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -29,6 +29,9 @@ const FIELDS: [F; 11] = [
     F::Rev,
 ];
 
+/// Configurations with testers, where they are chosen rather than inherited.
+type Chosen = Option<Vec<(u32, Option<u32>)>>;
+
 /// What a list of cases shows.
 #[derive(Debug)]
 struct View {
@@ -186,11 +189,15 @@ fn missing(suite: u32, case: u32) -> Failure {
 }
 
 /// The cases and assignments that a body names.
+<<<<<<< HEAD
 fn assignments(
     state: &State,
     call: &Call,
     suite: u32,
 ) -> Result<Vec<(u32, Option<Vec<(u32, Option<u32>)>>)>, Failure> {
+=======
+fn assignments(state: &State, call: &Call, suite: u32) -> Result<Vec<(u32, Chosen)>, Failure> {
+>>>>>>> ado-emu
     let project = state.project_of(suite);
     let mut wanted = Vec::new();
     for element in call.array()? {
@@ -226,7 +233,7 @@ pub(super) fn add_cases(
     state: &mut State,
     call: &Call,
     suite: u32,
-    cases: Vec<(u32, Option<Vec<(u32, Option<u32>)>>)>,
+    cases: Vec<(u32, Chosen)>,
 ) -> Result<(), Failure> {
     let (kind, requirement) = (state.suites[&suite].kind, state.suites[&suite].requirement);
     if kind == SuiteKind::Query {

@@ -9,8 +9,10 @@ mod batch;
 mod comments;
 mod configurations;
 mod discovery;
+mod draft;
 mod feeds;
 mod fields;
+mod html;
 mod http;
 mod items;
 mod json;
@@ -20,12 +22,15 @@ mod links;
 mod members;
 mod metadata;
 mod nodes;
+mod organisation;
+mod patch;
 mod plans;
 mod points;
 mod process;
 mod queries;
 mod read;
 mod recycle;
+mod result_reads;
 mod results;
 mod route;
 mod rules;
@@ -231,7 +236,6 @@ impl AzureDevOps {
             query: query_pairs(&request.query),
             content_type: header("content-type"),
             content_range: request.header("content-range").map(str::to_owned),
-            accept: header("accept"),
             body: request.body.clone(),
             user,
             version,

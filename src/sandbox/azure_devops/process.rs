@@ -96,7 +96,7 @@ pub(super) fn create(state: &mut State, call: &Call) -> Answer {
     };
     state.processes.push(process);
     state.touch();
-    Ok(Reply::created(show(state, call, state.processes.len() - 1)))
+    Ok(Reply::ok(show(state, call, state.processes.len() - 1)))
 }
 
 fn reference_of(kind: &TypeDef) -> &str {
@@ -328,7 +328,7 @@ pub(super) fn add_field(state: &mut State, call: &Call) -> Answer {
     state.processes[number].types[at].fields.push(rule.clone());
     state.touch();
     let (process, kind) = (&state.processes[number], &state.processes[number].types[at]);
-    Ok(Reply::created(field_json(state, call, process, kind, &rule)))
+    Ok(Reply::ok(field_json(state, call, process, kind, &rule)))
 }
 
 /// `PATCH …/workItemTypes/{witRefName}/fields/{fieldRefName}`.
@@ -462,7 +462,7 @@ pub(super) fn create_list(state: &mut State, call: &Call) -> Answer {
     let shown = list_json(call, &id, &list, true);
     state.picklists.insert(id, list);
     state.touch();
-    Ok(Reply::created(shown))
+    Ok(Reply::ok(shown))
 }
 
 /// `PUT work/processes/lists/{listId}`.

@@ -7,9 +7,9 @@ use super::fields::F;
 use super::http::{Answer, Call, Failure, Reply, ref_id, text};
 use super::items::{Relation, Target};
 use super::plans::{person_of, stamp};
-use super::runs::{Run, no_run, run_id, url_of};
+use super::runs::{run_id, url_of};
 use super::state::State;
-use super::value::{Millis, UNSET, guid, iso, parse_date};
+use super::value::{Millis, UNSET, parse_date};
 
 /// The outcomes by number.
 pub(super) const OUTCOMES: [&str; 15] = [
@@ -36,9 +36,6 @@ pub(super) const RESULT_STATES: [&str; 6] =
 pub(super) const COMPLETED: u8 = 5;
 /// The first result of every run.
 pub(super) const FIRST_RESULT: u32 = 100_000;
-/// How many results one call gives, plain and with details.
-const MAX_PLAIN: usize = 1000;
-const MAX_DETAILED: usize = 200;
 
 /// The parts of a result that few results have.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -60,6 +57,14 @@ pub(super) struct Extra {
     pub(super) custom: Option<Box<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) sub: Option<Box<str>>,
+}
+
+/// How far a manual result got through the steps, where nobody wrote more about them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Walk {
+    pub(super) steps: u8,
+    /// The step at which it ended, from 0.
+    pub(super) failed: Option<u8>,
 }
 
 /// One result, compact: there are millions.
@@ -101,6 +106,8 @@ pub(super) struct TestResult {
     pub(super) run_by: Option<u32>,
     #[serde(rename = "q", default, skip_serializing_if = "Option::is_none")]
     pub(super) owner: Option<u32>,
+    #[serde(rename = "g", default, skip_serializing_if = "Option::is_none")]
+    pub(super) walk: Option<Walk>,
     #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
     pub(super) extra: Option<Box<Extra>>,
 }
@@ -165,6 +172,7 @@ impl TestResult {
             by,
             run_by: None,
             owner: None,
+            walk: None,
             extra: None,
         }
     }
@@ -175,7 +183,7 @@ impl TestResult {
             .unwrap_or_else(|| self.started.zip(self.completed).map_or(0, |(from, to)| (to - from).max(0)))
     }
 
-    fn kept(&self, name: &str) -> Option<&str> {
+    pub(super) fn kept(&self, name: &str) -> Option<&str> {
         let texts = &self.extra.as_ref()?.texts;
         texts.iter().find(|(n, _)| &**n == name).map(|(_, v)| &**v)
     }
@@ -445,11 +453,10 @@ pub(super) fn link_bugs(
 pub(super) fn add(state: &mut State, call: &Call) -> Answer {
     let run = run_id(state, call)?;
     let bodies = call.array()?;
-    let mut id = state.runs[&run].next_result();
+    let first = state.runs[&run].next_result();
     let mut new = Vec::with_capacity(bodies.len());
-    for body in &bodies {
+    for (id, body) in (first..).zip(&bodies) {
         new.push((new_result(state, call, run, id, body)?, bugs_of(state, body)?));
-        id += 1;
     }
     let stubs = new.iter().map(|(r, _)| stub(state, call, run, r)).collect();
     for (result, bugs) in new {
@@ -504,9 +511,11 @@ pub(super) fn update(state: &mut State, call: &Call) -> Answer {
     Ok(Reply::list(stubs))
 }
 
-fn no_result(run: u32, id: u32) -> Failure {
+/// The refusal for a result that is not there.
+pub(super) fn no_result(run: u32, id: u32) -> Failure {
     Failure::no_test_object(format!("Test result {id} does not exist in test run {run}."))
 }
+<<<<<<< HEAD
 
 /// The details that a reader asks for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -734,3 +743,5 @@ pub(super) fn bugs(state: &mut State, call: &Call) -> Answer {
     };
     Ok(Reply::list(extra.map(|e| e.bugs.iter().filter_map(one).collect()).unwrap_or_default()))
 }
+=======
+>>>>>>> ado-emu

@@ -5,7 +5,12 @@ use super::json::decode;
 use super::state::State;
 use super::{
     attachments, batch, comments, configurations, discovery, feeds, legacy, links, members, metadata, nodes,
+<<<<<<< HEAD
     plans, points, process, queries, read, recycle, results, run_files, runs, suite_calls, tags, wiql, write,
+=======
+    plans, points, process, queries, read, recycle, result_reads, results, run_files, runs, suite_calls,
+    tags, wiql, write,
+>>>>>>> ado-emu
 };
 
 /// What a route calls.
@@ -138,7 +143,8 @@ routes! {
     "4a644469-90c5-4fcc-9a9f-be0827d369ec" "wit" "workItemRevisionsDiscussions" 1 Any Preview "wit/reporting/workItemRevisions/discussions" ["GET" feeds::discussions];
     "f828fe59-dd87-495d-a17c-7a8d6211ca6c" "wit" "workItemRevisions" 2 Any Released "wit/reporting/workitemrevisions" ["GET" feeds::revisions, "POST" feeds::revisions];
     "b5b5b6d0-0308-40a1-b3f4-b9bb3c66878f" "wit" "workItemLinks" 3 Any Released "wit/reporting/workitemlinks" ["GET" feeds::links];
-    "e07b5fa4-1499-494d-a496-64b860fd64ff" "wit" "attachments" 3 Any Released "wit/attachments/{id}" ["GET" attachments::download, "PUT" attachments::chunk, "DELETE" attachments::delete];
+    "e07b5fa4-1499-494d-a496-64b860fd64ff" "wit" "attachments" 3 Any Released "wit/attachments/{id}" ["GET" attachments::download, "PUT" attachments::chunk];
+    "" "wit" "attachments" 4 Any Only72 "wit/attachments/{id}" ["DELETE" attachments::delete];
     "" "wit" "attachments" 3 Any Released "wit/attachments" ["POST" attachments::upload];
     "5a172953-1b41-49d3-840a-33f79c3ce89f" "wit" "classificationNodes" 2 Project Released "wit/classificationnodes/{structureGroup}/{path*}" ["GET" nodes::get, "POST" nodes::create, "PATCH" nodes::update, "DELETE" nodes::delete];
     "a70579d1-f53a-48ee-a5be-7be8659023b9" "wit" "classificationNodes" 2 Project Released "wit/classificationnodes" ["GET" nodes::roots];
@@ -206,24 +212,24 @@ routes! {
     "a3206d9e-fa8d-42d3-88cb-f75c51e69cde" "Test" "ResultRetentionSettings" 1 Project Released "test/resultretentionsettings" ["GET" runs::retention, "PATCH" runs::retention];
     "2bffebe9-2f0f-4639-9af8-56129e9fed2d" "Test" "Attachments" 1 Project Released "test/Runs/{runId}/Results/{testCaseResultId}/attachments/{attachmentId}" ["GET" run_files::download];
     "" "Test" "Attachments" 1 Project Released "test/Runs/{runId}/Results/{testCaseResultId}/attachments" ["GET" run_files::list, "POST" run_files::upload];
-    "6de20ca2-67de-4faf-97fa-38c5d585eb00" "Test" "Bugs" 1 Project Preview "test/Runs/{runId}/Results/{testCaseResultId}/bugs" ["GET" results::bugs];
-    "73eb9074-3446-4c44-8296-2f811950ff8d" "Test" "Iterations" 3 Project Released "test/Runs/{runId}/Results/{testCaseResultId}/iterations/{iterationId?}" ["GET" results::iterations];
+    "6de20ca2-67de-4faf-97fa-38c5d585eb00" "Test" "Bugs" 1 Project Preview "test/Runs/{runId}/Results/{testCaseResultId}/bugs" ["GET" result_reads::bugs];
+    "73eb9074-3446-4c44-8296-2f811950ff8d" "Test" "Iterations" 3 Project Released "test/Runs/{runId}/Results/{testCaseResultId}/iterations/{iterationId?}" ["GET" result_reads::iterations];
     "4f004af4-a507-489c-9b13-cb62060beb11" "Test" "Attachments" 1 Project Released "test/Runs/{runId}/attachments/{attachmentId}" ["GET" run_files::download];
     "" "Test" "Attachments" 1 Project Released "test/Runs/{runId}/attachments" ["GET" run_files::list, "POST" run_files::upload];
-    "4637d869-3a76-4468-8057-0bb02aa385cf" "Test" "Results" 6 Project Released "test/Runs/{runId}/results/{testCaseResultId}" ["GET" results::get];
-    "" "Test" "Results" 6 Project Released "test/Runs/{runId}/results" ["GET" results::list, "POST" results::add, "PATCH" results::update];
+    "4637d869-3a76-4468-8057-0bb02aa385cf" "Test" "Results" 6 Project Released "test/Runs/{runId}/results/{testCaseResultId}" ["GET" result_reads::get];
+    "" "Test" "Results" 6 Project Released "test/Runs/{runId}/results" ["GET" result_reads::list, "POST" results::add, "PATCH" results::update];
     "0a42c424-d764-4a16-a2d5-5c85f87d0ae8" "Test" "Statistics" 3 Project Released "test/runs/{runId}/Statistics" ["GET" runs::statistics];
     "cadb3810-d47d-4a3c-a234-fe5f3be50138" "Test" "Runs" 3 Project Released "test/runs/{runId}" ["GET" runs::get, "PATCH" runs::update, "DELETE" runs::delete];
     "" "Test" "Runs" 3 Project Released "test/runs" ["GET" runs::list, "POST" runs::create];
 
     "2a632e97-e014-4275-978f-8e5c4906d4b3" "testresults" "attachments" 1 Project Preview "testresults/runs/{runId}/results/{testCaseResultId}/attachments/{attachmentId}" ["GET" run_files::download, "DELETE" run_files::delete];
     "" "testresults" "attachments" 1 Project Preview "testresults/runs/{runId}/results/{testCaseResultId}/attachments" ["GET" run_files::list, "POST" run_files::upload];
-    "d8dbf98f-eb34-4f8d-8365-47972af34f29" "testresults" "bugs" 1 Project Preview "testresults/runs/{runId}/results/{testCaseResultId}/bugs" ["GET" results::bugs];
-    "3d032fd6-e7a0-468b-b105-75d206f99aad" "testresults" "workitems" 2 Project Preview "testresults/runs/{runId}/results/{testCaseResultId}/workitems" ["GET" results::bugs];
+    "d8dbf98f-eb34-4f8d-8365-47972af34f29" "testresults" "bugs" 1 Project Preview "testresults/runs/{runId}/results/{testCaseResultId}/bugs" ["GET" result_reads::bugs];
+    "3d032fd6-e7a0-468b-b105-75d206f99aad" "testresults" "workitems" 2 Project Preview "testresults/runs/{runId}/results/{testCaseResultId}/workitems" ["GET" result_reads::bugs];
     "b5731898-8206-477a-a51d-3fdf116fc6bf" "testresults" "attachments" 1 Project Preview "testresults/runs/{runId}/attachments/{attachmentId}" ["GET" run_files::download, "DELETE" run_files::delete];
     "" "testresults" "attachments" 1 Project Preview "testresults/runs/{runId}/attachments" ["GET" run_files::list, "POST" run_files::upload];
-    "02afa165-e79a-4d70-8f0c-2af0f35b4e07" "testresults" "results" 2 Project Preview "testresults/runs/{runId}/results/{testCaseResultId}" ["GET" results::get];
-    "" "testresults" "results" 2 Project Preview "testresults/runs/{runId}/results" ["GET" results::list, "POST" results::add, "PATCH" results::update];
+    "02afa165-e79a-4d70-8f0c-2af0f35b4e07" "testresults" "results" 2 Project Preview "testresults/runs/{runId}/results/{testCaseResultId}" ["GET" result_reads::get];
+    "" "testresults" "results" 2 Project Preview "testresults/runs/{runId}/results" ["GET" result_reads::list, "POST" results::add, "PATCH" results::update];
     "82b986e8-ca9e-4a89-b39e-f65c69bc104a" "testresults" "statistics" 3 Project Released "testresults/runs/{runId}/statistics" ["GET" runs::statistics];
     "364538f9-8062-4ce0-b024-75a0fb463f0d" "testresults" "runs" 2 Project Preview "testresults/runs/{runId}" ["GET" runs::get, "PATCH" runs::update, "DELETE" runs::delete];
     "" "testresults" "runs" 2 Project Preview "testresults/runs" ["GET" runs::list, "POST" runs::create];

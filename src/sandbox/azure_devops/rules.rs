@@ -1,12 +1,12 @@
 //! The rule engine: defaults, required and allowed values, states and the fields that follow them.
 
+use super::draft::Draft;
 use super::fields::F;
 use super::http::Failure;
 use super::items::lookup;
 use super::state::State;
 use super::types::TypeDef;
 use super::value::{Value, same};
-use super::write::Draft;
 
 /// Fills a new draft with its type's defaults.
 pub(super) fn defaults(state: &State, draft: &mut Draft) {

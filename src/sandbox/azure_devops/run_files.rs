@@ -5,7 +5,8 @@ use bytes::Bytes;
 use serde_json::{Value as Json, json};
 
 use super::http::{Answer, Call, Failure, Reply, text};
-use super::results::{camel, result_id};
+use super::result_reads::result_id;
+use super::results::camel;
 use super::runs::{RunFile, run_id, url_of};
 use super::state::State;
 use super::value::iso;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::fields::{F, Field, Kind};
+use super::fields::{F, Field};
 use super::items::{Item, LinkEvent};
 use super::nodes::Node;
 use super::runs::Run;
@@ -99,10 +99,33 @@ pub(super) struct Index {
     pub(super) suites_of: HashMap<u32, BTreeSet<u32>>,
     /// The requirement suites of a requirement.
     pub(super) requirement_suites: HashMap<u32, BTreeSet<u32>>,
-    /// The query suites, parsed.
-    pub(super) query_suites: BTreeMap<u32, super::wiql::Query>,
+    /// The query suites by project and query, so that equal queries are run once.
+    pub(super) query_suites: BTreeMap<(u16, String), (super::wiql::Query, BTreeSet<u32>)>,
     /// Runs by the time of their last update.
     pub(super) runs_by_time: BTreeSet<(Millis, u32)>,
+}
+
+impl Index {
+    /// Notes a suite's query.
+    pub(super) fn add_query(&mut self, project: u16, text: &str, suite: u32) {
+        let key = (project, text.to_owned());
+        if let Some((_, suites)) = self.query_suites.get_mut(&key) {
+            suites.insert(suite);
+        } else if let Ok(query) = super::wiql::parse(text) {
+            self.query_suites.insert(key, (query, BTreeSet::from([suite])));
+        }
+    }
+
+    /// Forgets a suite's query.
+    pub(super) fn remove_query(&mut self, project: u16, text: &str, suite: u32) {
+        let key = (project, text.to_owned());
+        if let Some((_, suites)) = self.query_suites.get_mut(&key) {
+            suites.remove(&suite);
+            if suites.is_empty() {
+                self.query_suites.remove(&key);
+            }
+        }
+    }
 }
 
 /// The whole state of one organisation.
@@ -168,8 +191,8 @@ impl State {
             if let Some(requirement) = suite.requirement {
                 index.requirement_suites.entry(requirement).or_default().insert(id);
             }
-            if let Some(query) = suite.query.as_deref().and_then(|q| super::wiql::parse(q).ok()) {
-                index.query_suites.insert(id, query);
+            if let Some(text) = &suite.query {
+                index.add_query(self.project_of(id), text, id);
             }
         }
         index.runs_by_time = self.runs.iter().map(|(&id, run)| (run.updated, id)).collect();
@@ -248,12 +271,6 @@ impl State {
         id
     }
 
-    /// Hands out the next watermark.
-    pub(super) fn take_watermark(&mut self) -> u64 {
-        self.watermark += 1;
-        self.watermark
-    }
-
     /// The title of an item, deleted or not; empty if it is gone.
     pub(super) fn title(&self, id: u32) -> &str {
         self.items.get(&id).map_or("", |item| item.text(F::Title))
@@ -262,11 +279,6 @@ impl State {
     /// The title of an item that can be read.
     pub(super) fn live(&self, id: u32) -> Option<&Item> {
         self.items.get(&id).filter(|item| item.deleted.is_none())
-    }
-
-    /// Whether a field's values are people.
-    pub(super) fn is_person(&self, field: u16) -> bool {
-        self.fields[field as usize].kind == Kind::Person
     }
 
     /// Keeps the index of runs by time right.

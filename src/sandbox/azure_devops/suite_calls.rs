@@ -327,10 +327,10 @@ pub(super) fn update_from(state: &mut State, call: &Call, id: u32, body: &Json) 
     let force = settings || moved;
     state.commit(id, Change { fields, force, by: call.user, at: call.now, ..Change::default() });
     if let (Some(query), Some(suite)) = (query, state.suites.get_mut(&id)) {
-        suite.query = Some(query.to_owned());
-        if let Ok(parsed) = super::wiql::parse(query) {
-            state.index.query_suites.insert(id, parsed);
+        if let Some(old) = suite.query.replace(query.to_owned()) {
+            state.index.remove_query(project, &old, id);
         }
+        state.index.add_query(project, query, id);
         state.repopulate(id, stamp(call));
     }
     put_settings(state, call, id, configurations, testers, inherit);

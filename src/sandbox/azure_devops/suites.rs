@@ -204,8 +204,8 @@ impl State {
         if let Some(requirement) = suite.requirement {
             self.index.requirement_suites.entry(requirement).or_default().insert(id);
         }
-        if let Some(query) = suite.query.as_deref().and_then(|q| super::wiql::parse(q).ok()) {
-            self.index.query_suites.insert(id, query);
+        if let Some(text) = &suite.query {
+            self.index.add_query(project, text, id);
         }
         self.suites.insert(id, suite);
         if let Some(parent) = new.parent.and_then(|p| self.suites.get_mut(&p)) {
@@ -384,7 +384,8 @@ impl State {
         let wanted: Vec<u32> = match held.kind {
             SuiteKind::Static => return,
             SuiteKind::Query => {
-                let Some(query) = self.index.query_suites.get(&suite) else { return };
+                let key = (self.project_of(suite), held.query.clone().unwrap_or_default());
+                let Some((query, _)) = self.index.query_suites.get(&key) else { return };
                 let context = self.query_context(suite, stamp);
                 let found = super::wiql::flat(self, query, context, None).unwrap_or_default();
                 found
@@ -431,7 +432,10 @@ impl State {
             if let Some(set) = suite.requirement.and_then(|r| self.index.requirement_suites.get_mut(&r)) {
                 set.remove(id);
             }
-            self.index.query_suites.remove(id);
+            if let Some(text) = &suite.query {
+                let project = self.project_of(*id);
+                self.index.remove_query(project, text, *id);
+            }
         }
         self.destroy_all(suites, stamp);
     }
@@ -468,13 +472,11 @@ pub(super) fn item_changed(state: &mut State, id: u32, stamp: Stamp) {
     let Some(item) = state.items.get(&id) else { return };
     if &*item.kind == "Test Case" {
         let mut moves = Vec::new();
-        for (&suite, query) in &state.index.query_suites {
-            let context = state.query_context(suite, stamp);
-            let member = state.suites.get(&suite).is_some_and(|s| s.points.contains_key(&id));
+        for ((project, _), (query, suites)) in &state.index.query_suites {
+            let context = Context { project: Some(*project), user: stamp.by, now: stamp.at, precise: false };
             let wanted = super::wiql::includes(state, query, context, id);
-            if member != wanted {
-                moves.push((suite, wanted));
-            }
+            let member = |s: &u32| state.suites.get(s).is_some_and(|s| s.points.contains_key(&id));
+            moves.extend(suites.iter().filter(|s| member(s) != wanted).map(|s| (*s, wanted)));
         }
         for (suite, add) in moves {
             if add {

@@ -2,18 +2,18 @@
 
 use serde_json::{Value as Json, json};
 
+use super::draft;
 use super::fields::F;
 use super::http::{Answer, Call, Failure, Reply, text};
 use super::items::Change;
 use super::json::encode;
 use super::state::{State, Tag};
 use super::value::{Millis, Value, guid, iso, same};
-use super::write;
 
 /// Adds the tags of an item to its project's catalogue.
 pub(super) fn learn(state: &mut State, id: u32, at: Millis) {
     let Some(item) = state.items.get(&id) else { return };
-    let (project, held) = (item.project, write::tags(item.text(F::Tags)));
+    let (project, held) = (item.project, draft::tags(item.text(F::Tags)));
     let catalogue = state.tags.entry(project).or_default();
     for name in held {
         let key = name.to_lowercase();
@@ -59,13 +59,13 @@ fn retag(state: &mut State, call: &Call, project: u16, old: &str, new: Option<&s
         .items
         .iter()
         .filter(|(_, i)| i.project == project && i.deleted.is_none())
-        .map(|(&id, i)| (id, write::tags(i.text(F::Tags))))
+        .map(|(&id, i)| (id, draft::tags(i.text(F::Tags))))
         .filter(|(_, tags)| tags.iter().any(|t| same(t, old)))
         .collect();
     for (id, mut tags) in holders {
         tags.retain(|t| !same(t, old));
         tags.extend(new.map(str::to_owned));
-        let tags = write::tags(&tags.join(";"));
+        let tags = draft::tags(&tags.join(";"));
         let value = (!tags.is_empty()).then(|| Value::text(tags.join("; ")));
         let fields = vec![(F::Tags as u16, value)];
         state.commit(id, Change { fields, by: call.user, at: call.now, ..Change::default() });

@@ -1,26 +1,18 @@
-//! Creating and updating work items with JSON Patch.
+//! Creating and updating work items: checking, storing, answering.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use serde_json::{Value as Json, json};
 
-use super::fields::{F, Kind};
+use super::draft::Draft;
+use super::fields::F;
 use super::http::{Answer, Call, Failure, Reply};
-use super::items::{Change, Item, Relation, Revision, Target, assign, lookup};
+use super::items::{Change, Item, Relation, Revision, Target, lookup};
 use super::json::{Expand, Snapshot};
-use super::links::{self, Stamp};
+use super::links::Stamp;
 use super::state::State;
-use super::types::TEST_TYPES;
-use super::value::{Millis, Value, parse_date, same};
+use super::value::{Millis, Value};
 
-/// How long a string field may be.
-const MAX_STRING: usize = 255;
-/// How long HTML, plain text and Markdown may be.
-const MAX_LONG: usize = 1_048_576;
-/// How many files a work item may have.
-const MAX_FILES: usize = 100;
-/// How many tags a work item may have.
-const MAX_TAGS: usize = 100;
 /// How many revisions a work item may have before REST refuses to add one.
 const MAX_REVISIONS: u32 = 10_000;
 
@@ -36,125 +28,8 @@ impl Switches {
         Self { bypass: call.flag("bypassrules"), validate_only: call.flag("validateonly") }
     }
 }
-
-/// A work item while a patch is applied to it.
-#[derive(Debug)]
-pub(super) struct Draft {
-    pub(super) id: Option<u32>,
-    pub(super) project: u16,
-    pub(super) kind: Box<str>,
-    pub(super) fields: Vec<(u16, Value)>,
-    /// The fields that the patch names.
-    pub(super) named: BTreeSet<u16>,
-    pub(super) history: Option<Box<str>>,
-    pub(super) bypass: bool,
-    pub(super) by: u32,
-    pub(super) at: Millis,
-    pub(super) created: Option<(Millis, u32)>,
-    /// The relations as the client saw them.
-    relations: Vec<Relation>,
-    added: Vec<Relation>,
-    removed: Vec<Relation>,
-    recommented: Vec<Relation>,
-    markdown: Vec<u16>,
-}
-
-impl Draft {
-    /// The draft of a new item of a type.
-    pub(super) fn new(project: u16, kind: &str, call: &Call) -> Self {
-        Self {
-            id: None,
-            project,
-            kind: kind.into(),
-            fields: Vec::new(),
-            named: BTreeSet::new(),
-            history: None,
-            bypass: false,
-            by: call.user,
-            at: call.now,
-            created: None,
-            relations: Vec::new(),
-            added: Vec::new(),
-            removed: Vec::new(),
-            recommented: Vec::new(),
-            markdown: Vec::new(),
-        }
-    }
-
-    fn of(id: u32, item: &Item, state: &State, call: &Call) -> Self {
-        let shown = |r: &&Relation| !matches!(r.target, Target::Item(id) if state.live(id).is_none());
-        Self {
-            id: Some(id),
-            fields: item.fields.clone(),
-            relations: item.relations.iter().filter(shown).cloned().collect(),
-            markdown: item.markdown.clone(),
-            ..Self::new(item.project, &item.kind, call)
-        }
-    }
-
-    /// The present value of a field.
-    pub(super) fn get(&self, field: F) -> Option<&Value> {
-        lookup(&self.fields, field as u16)
-    }
-
-    /// The present value of a text field.
-    pub(super) fn text(&self, field: F) -> &str {
-        match self.get(field) {
-            Some(Value::Text(text)) => text,
-            _ => "",
-        }
-    }
-
-    /// Sets a field.
-    pub(super) fn set(&mut self, field: F, value: Option<Value>) {
-        assign(&mut self.fields, field as u16, value);
-    }
-
-    /// Whether the patch names a field.
-    pub(super) fn names(&self, field: F) -> bool {
-        self.named.contains(&(field as u16))
-    }
-}
-
-/// Splits tags, drops twins and sorts them.
-pub(super) fn tags(text: &str) -> Vec<String> {
-    let mut tags: Vec<String> = Vec::new();
-    for tag in text.split([';', ',']).map(str::trim).filter(|t| !t.is_empty()) {
-        if !tags.iter().any(|t| same(t, tag)) {
-            tags.push(tag.to_owned());
-        }
-    }
-    tags.sort_by_key(|t| t.to_lowercase());
-    tags
-}
-
-fn plain_text(value: &Json) -> Option<String> {
-    match value {
-        Json::String(text) => Some(text.clone()),
-        Json::Number(number) => Some(number.to_string()),
-        Json::Bool(flag) => Some(flag.to_string()),
-        _ => None,
-    }
-}
-
-/// Removes what the service never stores in HTML.
-fn sanitise(html: &str) -> String {
-    let mut out = String::with_capacity(html.len());
-    let mut rest = html;
-    loop {
-        let lower = rest.to_ascii_lowercase();
-        let Some(start) = lower.find("<script") else { break };
-        out.push_str(&rest[..start]);
-        match lower[start..].find("</script>") {
-            Some(end) => rest = &rest[start + end + "</script>".len()..],
-            None => rest = "",
-        }
-    }
-    out.push_str(rest);
-    out
-}
-
 impl State {
+<<<<<<< HEAD
     fn field_or_fail(&self, name: &str) -> Result<u16, Failure> {
         self.field(name).ok_or_else(|| {
             let key = "WorkItemTrackingFieldDefinitionNotFoundException";
@@ -571,6 +446,8 @@ impl State {
         Ok(())
     }
 
+=======
+>>>>>>> ado-emu
     /// Writes a checked draft and returns the item's id.
     pub(super) fn store(&mut self, draft: Draft) -> u32 {
         let stamp_base = Stamp { by: draft.by, at: draft.at, own: false };
@@ -684,6 +561,7 @@ pub(super) fn blank(project: u16, kind: Box<str>, created: Millis, created_by: u
     }
 }
 
+<<<<<<< HEAD
 fn patch_error(message: &str) -> Failure {
     Failure::new(400, "VssPropertyValidationException", message)
 }
@@ -696,6 +574,8 @@ fn test_failed(path: &str) -> Failure {
     )
 }
 
+=======
+>>>>>>> ado-emu
 /// The refusal for a type that is not there.
 pub(super) fn no_type(name: &str) -> Failure {
     Failure::new(
