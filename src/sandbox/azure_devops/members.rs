@@ -189,15 +189,7 @@ fn missing(suite: u32, case: u32) -> Failure {
 }
 
 /// The cases and assignments that a body names.
-<<<<<<< HEAD
-fn assignments(
-    state: &State,
-    call: &Call,
-    suite: u32,
-) -> Result<Vec<(u32, Option<Vec<(u32, Option<u32>)>>)>, Failure> {
-=======
 fn assignments(state: &State, call: &Call, suite: u32) -> Result<Vec<(u32, Chosen)>, Failure> {
->>>>>>> ado-emu
     let project = state.project_of(suite);
     let mut wanted = Vec::new();
     for element in call.array()? {

@@ -5,12 +5,8 @@ use super::json::decode;
 use super::state::State;
 use super::{
     attachments, batch, comments, configurations, discovery, feeds, legacy, links, members, metadata, nodes,
-<<<<<<< HEAD
-    plans, points, process, queries, read, recycle, results, run_files, runs, suite_calls, tags, wiql, write,
-=======
     plans, points, process, queries, read, recycle, result_reads, results, run_files, runs, suite_calls,
     tags, wiql, write,
->>>>>>> ado-emu
 };
 
 /// What a route calls.

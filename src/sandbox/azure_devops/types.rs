@@ -423,39 +423,5 @@ fn plan_types() -> (TypeDef, TypeDef) {
         suite_steps,
         plain(&[F::TestSuiteType, F::TestSuiteTypeId, F::QueryText, F::TestSuiteAudit]),
     );
-<<<<<<< HEAD
-    let mut shared_fields = vec![priority()];
-    shared_fields.extend(plain(&[F::Steps, F::Parameters]));
-    let shared = define(
-        "Shared Steps",
-        "004B50",
-        "icon_test_step",
-        &[("Active", "InProgress"), ("Closed", "Completed")],
-        steps(&[
-            ("", "Active", "New"),
-            ("Active", "Closed", "Completed"),
-            ("Closed", "Active", "Reactivated"),
-        ]),
-        shared_fields,
-    );
-    let parameter = define(
-        "Shared Parameter",
-        "004B50",
-        "icon_test_parameter",
-        &[("Active", "InProgress"), ("Inactive", "Completed")],
-        steps(&[
-            ("", "Active", "New"),
-            ("Active", "Inactive", "Deactivated"),
-            ("Inactive", "Active", "Reactivated"),
-        ]),
-        {
-            let mut own = vec![priority()];
-            own.extend(plain(&[F::Parameters]));
-            own
-        },
-    );
-    vec![case, plan, suite, shared, parameter]
-=======
     (plan, suite)
->>>>>>> ado-emu
 }

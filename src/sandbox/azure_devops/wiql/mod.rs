@@ -131,20 +131,11 @@ fn link_types(bound: &Bound<'_>, expr: Option<&Expr>) -> Vec<String> {
     }
 }
 
-<<<<<<< HEAD
-/// Rows of a query of links: relation, source and target.
-fn linked(
-    state: &State,
-    query: &Query,
-    context: Context,
-) -> Result<Vec<(Option<String>, Option<u32>, u32)>, Failure> {
-=======
 /// A row of a query of links: relation, source and target.
 type LinkRow = (Option<String>, Option<u32>, u32);
 
 /// Runs a query of links.
 fn linked(state: &State, query: &Query, context: Context) -> Result<Vec<LinkRow>, Failure> {
->>>>>>> ado-emu
     let bound = Bound::new(state, query, context)?;
     let types = link_types(&bound, query.filter.as_ref());
     let meets = |id: u32, side: Side| {
