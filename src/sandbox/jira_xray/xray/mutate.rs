@@ -363,7 +363,7 @@ fn update_step(state: &mut State, call: &Call, args: &Args) -> Answer {
     let custom = custom_fields(&data);
     change_step(state, call, test, step, |steps, at| {
         let held = &mut steps[at];
-        let mut put = |key: &str, to: &mut Box<str>| {
+        let put = |key: &str, to: &mut Box<str>| {
             if let Some(text) = text(key) {
                 *to = text.into();
             }
