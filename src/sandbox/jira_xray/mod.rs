@@ -79,13 +79,17 @@ impl JiraXray {
         let path: Vec<&str> = decoded.iter().map(String::as_str).collect();
         match path.as_slice() {
             ["rest", "api", version @ ("2" | "3" | "latest"), rest @ ..] => {
-                self.jira(&request, *version == "3", rest, now)
+                self.jira(&request, *version != "2", rest, now)
             }
             ["rest", "media", rest @ ..] => {
                 let state = self.lock();
                 finish(jira::media(&state, &request, rest), false)
             }
             ["browse", key] => self.browse(key),
+            ["_edge", "tenant_info"] => {
+                let id = "5a6db0c5-0000-4000-8000-000000000001";
+                Reply::ok(serde_json::json!({"cloudId": id})).into_response(false)
+            }
             ["api", "v2", "graphql"] => self.graphql(&request, now).await,
             ["api", "v2", rest @ ..] => self.xray(&request, rest, now),
             _ => Reply::text(404, "Not found").into_response(false),

@@ -1,6 +1,6 @@
 //! Fills a site with the made-up company, under the ids that the company fixes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde_json::json;
@@ -158,7 +158,7 @@ impl Seeder<'_> {
         };
         let fits = |s: &&u16| site.statuses[usize::from(**s)].category == category;
         // Where several statuses are done, the last one is Closed.
-        flow.statuses.iter().filter(fits).next_back().copied()
+        flow.statuses.iter().rfind(fits).copied()
     }
 
     fn link(&mut self, kind: &str, source: u64, target: u64) {
@@ -414,11 +414,14 @@ impl Seeder<'_> {
             };
             paths[at] = Some(format!("{above}/{}", segment(&suite.title)));
         }
+        let mut known: HashMap<&str, u32> = HashMap::new();
         for case in &world.cases {
             let path = case.home.and_then(|home| paths[home as usize].as_ref());
             let (Some(test), Some(path)) = (id(&case.identity), path) else { continue };
             let tree = self.state.xray.repositories.entry(CALC).or_default();
-            let Some(folder) = tree.ensure(path) else { continue };
+            let held = known.get(path.as_str()).copied();
+            let Some(folder) = held.or_else(|| tree.ensure(path)) else { continue };
+            known.insert(path, folder);
             if let Some(held) = tree.folders.get_mut(&folder) {
                 held.tests.push(test);
             }

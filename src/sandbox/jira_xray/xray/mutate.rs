@@ -296,7 +296,7 @@ fn add_step(state: &mut State, call: &Call, args: &Args) -> Answer {
         return Err("Steps can only be added to tests of kind Steps".to_owned());
     }
     let step = read_step(state, call, id, args.get("step").unwrap_or(&Value::Null))?;
-    let out = super::resolve::step_json(state, call, &step);
+    let out = super::entities::step_json(state, call, &step);
     let action = step.action.to_string();
     state.define(id, args.version(), call.now, |d| d.steps.push(step));
     state.note(id, call.user, call.now, "Step added", &action);
