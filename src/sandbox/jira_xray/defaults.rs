@@ -53,25 +53,6 @@ pub(crate) fn site(users: Vec<User>) -> Site {
     site
 }
 
-/// The people of a site that no made-up company fills.
-pub(crate) fn users() -> Vec<User> {
-    [
-        ("5b10a2844c20165700ede21g", "Key Owner", "key-owner@example.com", true),
-        ("5b10ac8d82e05b22cc7d4ef5", "Mia Krystof", "mia@example.com", true),
-        ("5b10a0effa615349cb016cd8", "Inactive Joe", "inactive-joe@example.com", false),
-    ]
-    .into_iter()
-    .map(|(account_id, name, email, active)| User {
-        account_id: account_id.to_owned(),
-        name: name.to_owned(),
-        email: email.to_owned(),
-        active,
-        time_zone: "Africa/Johannesburg".to_owned(),
-        offset_minutes: 120,
-    })
-    .collect()
-}
-
 fn named(first: u64, names: &[&str]) -> Vec<(u64, String)> {
     (first..).zip(names.iter().map(|n| (*n).to_owned())).collect()
 }

@@ -9,6 +9,8 @@ mod jira;
 mod limits;
 pub(crate) mod persist;
 mod reply;
+mod seed;
+mod seed_text;
 mod session;
 mod site;
 mod store;
@@ -22,6 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_graphql::dynamic::Schema;
 use futures::future::BoxFuture;
 
+use super::world::World;
 use super::{Emulator, Options, Request, Response, StateSummary};
 use jira::Call;
 use reply::{Answer, Problem, Reply};
@@ -46,6 +49,11 @@ impl fmt::Debug for JiraXray {
 }
 
 impl JiraXray {
+    /// Fills a site with the company.
+    pub(crate) fn new(options: &Options, world: &World) -> Self {
+        Self::over(seed::fill(options, world))
+    }
+
     fn over(state: State) -> Self {
         let (schema, types) = xray::schema::build().expect("the published schema, compiled in, is valid");
         Self { state: Arc::new(Mutex::new(state)), schema, types }
@@ -71,13 +79,17 @@ impl JiraXray {
         let path: Vec<&str> = decoded.iter().map(String::as_str).collect();
         match path.as_slice() {
             ["rest", "api", version @ ("2" | "3" | "latest"), rest @ ..] => {
-                self.jira(&request, *version == "3", rest, now)
+                self.jira(&request, *version != "2", rest, now)
             }
             ["rest", "media", rest @ ..] => {
                 let state = self.lock();
                 finish(jira::media(&state, &request, rest), false)
             }
             ["browse", key] => self.browse(key),
+            ["_edge", "tenant_info"] => {
+                let id = "5a6db0c5-0000-4000-8000-000000000001";
+                Reply::ok(serde_json::json!({"cloudId": id})).into_response(false)
+            }
             ["api", "v2", "graphql"] => self.graphql(&request, now).await,
             ["api", "v2", rest @ ..] => self.xray(&request, rest, now),
             _ => Reply::text(404, "Not found").into_response(false),
@@ -236,10 +248,5 @@ impl Emulator for JiraXray {
     }
 }
 
-impl JiraXray {
-    /// Makes an empty site: projects, users, fields and workflows.
-    pub(crate) fn empty(options: &Options) -> Self {
-        let site = defaults::site(defaults::users());
-        Self::over(State::new(site, options.index_lag, options.limits))
-    }
-}
+#[cfg(test)]
+mod tests;

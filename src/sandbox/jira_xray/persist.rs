@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{Hash, Hasher};
-use std::io::{Read, Write};
+use std::io::{BufRead, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ use crate::sandbox::StateSummary;
 const FORMAT: u32 = 1;
 /// How hard the bytes are packed: fast, as the state can be large.
 const LEVEL: i32 = 1;
+/// Bytes that go to and from the packer at once.
+const BUFFER: usize = 1 << 20;
 
 /// Bytes as base64 in JSON.
 pub(crate) mod base64_bytes {
@@ -164,7 +166,8 @@ fn saved_run(xray: &Xray, number: u32, run: &Run) -> SavedRun {
 /// Writes the state as packed lines of JSON.
 pub(crate) fn save(state: &State) -> Result<Vec<u8>, String> {
     let text = |e: &dyn std::fmt::Display| format!("cannot save the state: {e}");
-    let mut out = zstd::Encoder::new(Vec::new(), LEVEL).map_err(|e| text(&e))?;
+    let packed = zstd::Encoder::new(Vec::new(), LEVEL).map_err(|e| text(&e))?;
+    let mut out = std::io::BufWriter::with_capacity(BUFFER, packed);
     let xray = &state.xray;
     let head = Head {
         format: FORMAT,
@@ -202,7 +205,8 @@ pub(crate) fn save(state: &State) -> Result<Vec<u8>, String> {
             line(&mut out, &Row::Run(Box::new(saved_run(xray, number, run))))?;
         }
     }
-    out.finish().map_err(|e| text(&e))
+    let packed = out.into_inner().map_err(|e| text(&e))?;
+    packed.finish().map_err(|e| text(&e))
 }
 
 fn line(out: &mut impl Write, row: &impl Serialize) -> Result<(), String> {
@@ -214,9 +218,9 @@ fn line(out: &mut impl Write, row: &impl Serialize) -> Result<(), String> {
 pub(crate) fn load(bytes: &[u8], lag: Duration, limits: bool) -> Result<State, String> {
     let text = |e: &dyn std::fmt::Display| format!("the saved state cannot be read: {e}");
     let decoder = zstd::Decoder::new(bytes).map_err(|e| text(&e))?;
-    let mut reader = std::io::BufReader::new(decoder);
+    let mut reader = std::io::BufReader::with_capacity(BUFFER, decoder);
     let mut first = Vec::new();
-    std::io::BufRead::read_until(&mut reader, b'\n', &mut first).map_err(|e| text(&e))?;
+    reader.read_until(b'\n', &mut first).map_err(|e| text(&e))?;
     let head: Head = serde_json::from_slice(&first).map_err(|e| text(&e))?;
     if head.format != FORMAT {
         return Err(format!("the saved state has format {}, this version reads {FORMAT}", head.format));
@@ -236,9 +240,14 @@ pub(crate) fn load(bytes: &[u8], lag: Duration, limits: bool) -> Result<State, S
     Ok(state)
 }
 
-fn read_rows(state: &mut State, reader: impl Read) -> Result<(), String> {
-    for row in serde_json::Deserializer::from_reader(reader).into_iter::<Row>() {
-        match row.map_err(|e| e.to_string())? {
+fn read_rows(state: &mut State, mut reader: impl BufRead) -> Result<(), String> {
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if reader.read_until(b'\n', &mut line).map_err(|e| e.to_string())? == 0 {
+            return Ok(());
+        }
+        match serde_json::from_slice(&line).map_err(|e| e.to_string())? {
             Row::Issue(issue) => {
                 state.keys.insert((issue.project, issue.number), issue.id);
                 if let Some(parent) = issue.parent {
@@ -253,7 +262,6 @@ fn read_rows(state: &mut State, reader: impl Read) -> Result<(), String> {
             Row::Run(run) => load_run(&mut state.xray, *run)?,
         }
     }
-    Ok(())
 }
 
 fn load_test(xray: &mut Xray, test: SavedTest) {

@@ -140,7 +140,6 @@ impl Issue {
 /// A long-running operation of Jira, done when its time has come.
 #[derive(Clone, Debug)]
 pub(crate) struct Task {
-    pub(crate) id: u64,
     pub(crate) bulk: bool,
     pub(crate) by: u16,
     pub(crate) started: Stamp,
@@ -153,11 +152,14 @@ pub(crate) struct Task {
     pub(crate) result: Value,
 }
 
+/// What the index shows of an issue until that time; `None`: no such issue.
+pub(crate) type Shown = (Stamp, Option<Arc<Issue>>);
+
 /// What is neither saved nor hashed.
 #[derive(Debug, Default)]
 pub(crate) struct Passing {
     /// Earlier versions that the search index still shows, oldest first.
-    pub(crate) stale: HashMap<u64, VecDeque<(Stamp, Option<Arc<Issue>>)>>,
+    pub(crate) stale: HashMap<u64, VecDeque<Shown>>,
     /// Issues made through Jira that Xray has not heard of, with the time it will.
     pub(crate) unknown_to_xray: HashMap<u64, Stamp>,
     pub(crate) tasks: BTreeMap<u64, Task>,

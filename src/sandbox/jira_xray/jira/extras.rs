@@ -267,7 +267,6 @@ const TASK_MS: i64 = 30;
 pub(crate) fn start_task(state: &mut State, call: &Call, bulk: bool, total: usize) -> u64 {
     let id = 10_640 + state.serial();
     let task = Task {
-        id,
         bulk,
         by: call.user,
         started: call.now,

@@ -6,6 +6,7 @@ mod extras;
 mod fields;
 pub(crate) mod jql;
 mod links;
+mod matching;
 mod meta;
 pub(crate) mod multipart;
 pub(crate) mod query;

@@ -1,6 +1,7 @@
 //! Search with page tokens over an index that lags behind.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use serde_json::{Map, Value, json};
@@ -30,7 +31,7 @@ const CACHED_MAX: usize = 16;
 #[derive(Debug, Default)]
 pub(crate) struct SearchCache {
     revision: u64,
-    lists: BTreeMap<String, Vec<u64>>,
+    lists: BTreeMap<String, Arc<Vec<u64>>>,
     order: VecDeque<String>,
 }
 
@@ -40,15 +41,15 @@ impl SearchCache {
         self.order.clear();
     }
 
-    fn get(&mut self, revision: u64, key: &str) -> Option<&Vec<u64>> {
+    fn get(&mut self, revision: u64, key: &str) -> Option<Arc<Vec<u64>>> {
         if self.revision != revision {
             self.clear();
             self.revision = revision;
         }
-        self.lists.get(key)
+        self.lists.get(key).cloned()
     }
 
-    fn put(&mut self, key: String, list: Vec<u64>) {
+    fn put(&mut self, key: String, list: Arc<Vec<u64>>) {
         if self.order.len() >= CACHED_MAX
             && let Some(old) = self.order.pop_front()
         {
@@ -140,19 +141,19 @@ fn add_names(state: &State, selection: &Selection, expand: &Expand, out: &mut Ma
 }
 
 /// The ids that match, from the cache where it still holds.
-fn matching(state: &mut State, call: &Call, wanted: &Wanted, plan: &Plan) -> Vec<u64> {
+fn matching(state: &mut State, call: &Call, wanted: &Wanted, plan: &Plan) -> Arc<Vec<u64>> {
     let settled = state.passing.stale.is_empty();
     // Periods and "now" move with the clock, so such results are never kept.
     let lasting = settled && !wanted.jql.contains(['-', '(']);
     let key = format!("{}\n{}", call.user, wanted.jql);
     let revision = state.passing.revision;
     if lasting && let Some(list) = state.passing.search.get(revision, &key) {
-        return list.clone();
+        return list;
     }
-    let ids = query::run(state, plan, call.now, &wanted.exact);
+    let ids = Arc::new(query::run(state, plan, call.now, &wanted.exact));
     if lasting {
         state.passing.search.get(revision, "");
-        state.passing.search.put(key, ids.clone());
+        state.passing.search.put(key, Arc::clone(&ids));
     }
     ids
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::adf;
-use crate::sandbox::jira_xray::site::{Field, FieldKind, Role};
+use crate::sandbox::jira_xray::site::{Field, FieldKind};
 use crate::sandbox::jira_xray::store::{Issue, Rich, State};
 use crate::sandbox::jira_xray::time::{parse_date, parse_instant};
 
@@ -356,9 +356,4 @@ pub(crate) fn kind_of_tail(tail: &str) -> Option<FieldKind> {
         "multiuserpicker" => FieldKind::MultiUser,
         _ => return None,
     })
-}
-
-/// Whether an issue type belongs to Xray's own.
-pub(crate) fn is_xray(role: Role) -> bool {
-    matches!(role, Role::Test | Role::TestSet | Role::TestPlan | Role::TestExecution | Role::Precondition)
 }

@@ -3,14 +3,17 @@
 pub(crate) mod args;
 pub(crate) mod associations;
 pub(crate) mod budget;
+mod entities;
 pub(crate) mod folders;
 mod import_execution;
 pub(crate) mod import_tests;
 pub(crate) mod model;
 mod mutate;
 mod resolve;
+mod run_fields;
 mod run_writes;
 pub(crate) mod schema;
+mod select;
 mod settings;
 
 use async_graphql::Variables;
@@ -32,7 +35,7 @@ const UNKNOWN_ID: &str = "issueId provided is not valid";
 pub(crate) fn entity(state: &State, call: &Call, text: &str, role: Role) -> Result<u64, String> {
     let id: u64 = text.parse().map_err(|_| UNKNOWN_ID.to_owned())?;
     let fits = match role {
-        Role::Requirement => state.role(id).is_some_and(resolve::is_coverable),
+        Role::Requirement => state.role(id).is_some_and(select::is_coverable),
         _ => state.role(id) == Some(role),
     };
     if fits && state.known_to_xray(id, call.now) { Ok(id) } else { Err(UNKNOWN_ID.to_owned()) }

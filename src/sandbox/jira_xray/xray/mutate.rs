@@ -296,7 +296,7 @@ fn add_step(state: &mut State, call: &Call, args: &Args) -> Answer {
         return Err("Steps can only be added to tests of kind Steps".to_owned());
     }
     let step = read_step(state, call, id, args.get("step").unwrap_or(&Value::Null))?;
-    let out = super::resolve::step_json(state, call, &step);
+    let out = super::entities::step_json(state, call, &step);
     let action = step.action.to_string();
     state.define(id, args.version(), call.now, |d| d.steps.push(step));
     state.note(id, call.user, call.now, "Step added", &action);
@@ -363,7 +363,7 @@ fn update_step(state: &mut State, call: &Call, args: &Args) -> Answer {
     let custom = custom_fields(&data);
     change_step(state, call, test, step, |steps, at| {
         let held = &mut steps[at];
-        let mut put = |key: &str, to: &mut Box<str>| {
+        let put = |key: &str, to: &mut Box<str>| {
             if let Some(text) = text(key) {
                 *to = text.into();
             }

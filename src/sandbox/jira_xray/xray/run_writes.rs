@@ -73,19 +73,21 @@ pub(crate) fn mutate(state: &mut State, call: &Call, field: &str, args: &Args) -
             });
             Out::Json(json!({"addedEvidence": uuids(&added), "warnings": warnings}))
         }
-        "removeEvidenceFromTestRun" => {
-            let held = state.xray.run(number).and_then(|r| r.extra.as_ref());
-            let held = held.map(|e| e.attached.evidence.clone()).unwrap_or_default();
-            let gone = matching(state, &held, &args.texts("evidenceIds"), &args.texts("evidenceFilenames"));
-            with_run(state, call, number, |r| {
-                let list = &mut r.extra.get_or_insert_default().attached.evidence;
-                list.retain(|e| !gone.contains(e));
-            });
-            Out::Json(json!({"removedEvidence": uuids(&gone), "warnings": []}))
-        }
+        "removeEvidenceFromTestRun" => remove_evidence(state, call, args, number),
         _ => return Err(format!("{field} is not supported")),
     };
     Ok(out)
+}
+
+fn remove_evidence(state: &mut State, call: &Call, args: &Args, number: u32) -> Out {
+    let held = state.xray.run(number).and_then(|r| r.extra.as_ref());
+    let held = held.map(|e| e.attached.evidence.clone()).unwrap_or_default();
+    let gone = matching(state, &held, &args.texts("evidenceIds"), &args.texts("evidenceFilenames"));
+    with_run(state, call, number, |r| {
+        let list = &mut r.extra.get_or_insert_default().attached.evidence;
+        list.retain(|e| !gone.contains(e));
+    });
+    Out::Json(json!({"removedEvidence": uuids(&gone), "warnings": []}))
 }
 
 fn some(text: String) -> Option<Box<str>> {

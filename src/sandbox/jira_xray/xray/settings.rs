@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::args::Args;
-use super::resolve::{Out, run_status, step_status};
+use super::resolve::Out;
+use super::run_fields::{run_status, step_status};
 use crate::sandbox::jira_xray::site::Role;
 use crate::sandbox::jira_xray::store::State;
 
