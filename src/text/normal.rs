@@ -364,7 +364,7 @@ fn without_own_links(pieces: &mut [Piece]) {
                         _ => None,
                     };
                     let before = i.checked_sub(1).and_then(word_at).and_then(|word| word.chars().next_back());
-                    let following: String = (i + 1..).map_while(word_at).collect();
+                    let following = url::beginning((i + 1..).map_while(word_at));
                     url::stands_alone(word, before, &following)
                 }
             }

@@ -62,6 +62,22 @@ pub(super) fn bare_url(text: &str, before: Option<char>) -> Option<usize> {
     Some(scheme + url.len())
 }
 
+/// How much of what follows a URL is looked at; only full stops and the like may
+/// stand between the URL and a character that would prolong it.
+const LOOK_AHEAD: usize = 64;
+
+/// Joins the beginning of what follows a URL.
+pub(super) fn beginning<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    let mut out = String::new();
+    for text in texts {
+        out.extend(text.chars().take(LOOK_AHEAD.saturating_sub(out.len())));
+        if out.len() >= LOOK_AHEAD {
+            break;
+        }
+    }
+    out
+}
+
 /// Tells whether a word is one bare URL, and nothing of what follows without a
 /// space would be taken for a part of it.
 pub(super) fn stands_alone(word: &str, before: Option<char>, following: &str) -> bool {
@@ -100,7 +116,7 @@ impl<'a> Beside<'a> {
             char_before: before.and_then(|run| run.text.chars().next_back()),
             link_before: before.and_then(|run| run.marks.link.as_deref()),
             link_after: after.peek().and_then(|run| run.marks.link.as_deref()),
-            text_after: after.map(|run| run.text.as_str()).collect(),
+            text_after: beginning(after.map(|run| run.text.as_str())),
         }
     }
 }

@@ -35,9 +35,8 @@ pub(super) fn is_opaque(source: &str) -> bool {
 /// Tells whether a line that starts so would be a heading or a quotation.
 fn opens_block(text: &str) -> bool {
     let mut chars = text.chars();
-    match (chars.next(), chars.next(), chars.next()) {
-        (Some('h'), Some('1'..='6'), Some('.')) => true,
-        (Some('b'), Some('q'), Some('.')) => true,
-        _ => false,
-    }
+    matches!(
+        (chars.next(), chars.next(), chars.next()),
+        (Some('h'), Some('1'..='6'), Some('.')) | (Some('b'), Some('q'), Some('.'))
+    )
 }

@@ -473,11 +473,10 @@ fn style_of(node: &Handle, property: &str) -> Option<String> {
 fn language_of(node: &Handle) -> Option<String> {
     let own = |node: &Handle| {
         let classes = attribute(node, "class")?;
-        let found = classes
-            .split_whitespace()
-            .find_map(|class| class.strip_prefix("language-").or_else(|| class.strip_prefix("lang-")))
-            .map(str::to_owned);
-        found
+        let named = |class: &str| {
+            class.strip_prefix("language-").or_else(|| class.strip_prefix("lang-")).map(str::to_owned)
+        };
+        classes.split_whitespace().find_map(named)
     };
     own(node).or_else(|| node.children.borrow().iter().find_map(own))
 }
@@ -500,10 +499,5 @@ fn text_of(node: &Handle) -> String {
             _ => {}
         }
     }
-    flatten_space(out)
-}
-
-/// Text taken from deep nesting is as deep in white space; keep it short.
-fn flatten_space(text: String) -> String {
-    text.replace('\r', "")
+    out.replace('\r', "")
 }

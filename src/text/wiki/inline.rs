@@ -9,6 +9,9 @@ use crate::text::url;
 /// are eight kinds of marks, and none makes sense twice.
 const MAX_MARKS: usize = 12;
 
+/// The longest tag of a colour or an anchor.
+const MAX_TAG: usize = 200;
+
 /// Reads one line. The colour stays on over lines until it is switched off.
 pub(super) fn read_line(text: &str, color: &mut Option<Color>, out: &mut Vec<Inline>) {
     let mut line = Line::new(text, Marks::default(), color, 0);
@@ -73,6 +76,7 @@ impl<'a> Line<'a> {
 
     /// Reads what begins at `at` if it is more than a character; returns its end.
     fn token(&mut self, at: usize, c: char) -> Option<usize> {
+        let deepest = self.depth >= MAX_MARKS;
         match c {
             '\n' => {
                 self.push(Inline::Break);
@@ -89,15 +93,16 @@ impl<'a> Line<'a> {
                 self.plain.push_str(self.rest(at).get(..length)?);
                 Some(at + length)
             }
-            '{' => self.brace(at),
+            '{' if !deepest => self.brace(at),
             '[' => self.bracket(at),
             '!' => {
                 let (image, length) = image(self.rest(at), self.before(at))?;
                 self.push(Inline::Image(image));
                 Some(at + length)
             }
-            '?' if self.rest(at).starts_with("??") => self.cite(at),
-            '-' => self.dash(at).or_else(|| self.phrase(at, c)),
+            '?' if !deepest && self.rest(at).starts_with("??") => self.cite(at),
+            '-' => self.dash(at).or_else(|| if deepest { None } else { self.phrase(at, c) }),
+            _ if deepest => None,
             _ => self.phrase(at, c),
         }
     }
@@ -134,7 +139,8 @@ impl<'a> Line<'a> {
             self.inner(inner, with(&self.marks, mark))?;
             return Some(end + 3);
         }
-        let (tag, _) = rest.strip_prefix('{')?.split_once('}')?;
+        let tag_end = rest.bytes().take(MAX_TAG).position(|b| b == b'}')?;
+        let tag = rest.get(1..tag_end)?;
         let length = tag.len() + 2;
         if tag == "color" {
             self.flush();

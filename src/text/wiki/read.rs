@@ -108,10 +108,10 @@ impl Reader<'_> {
         while at < line_length {
             let here = rest.get(at..)?;
             let c = here.chars().next()?;
-            if c == '{' {
-                if let Some(found) = self.macro_at(rest, at) {
-                    return Some(found);
-                }
+            if c == '{'
+                && let Some(found) = self.macro_at(rest, at)
+            {
+                return Some(found);
             }
             at += if matches!(c, '\\' | '{' | '!') { atom_length(here, c, before) } else { c.len_utf8() };
             before = rest.get(..at).and_then(|text| text.chars().next_back());
