@@ -2,3 +2,5 @@
 
 /// The views through which everything else sees Azure DevOps.
 mod azure_devops_views;
+/// The connector of Jira Xray against the emulator of both.
+mod jira_xray;

@@ -190,10 +190,7 @@ impl JiraXray {
             if reply.is_success() {
                 work.wrote = true;
                 let issue = reply.json::<Issue>().ok();
-                // Xray's part of the revision did not move: its part was not written.
-                let modified =
-                    work.change.revision.as_deref().and_then(|r| r.split_once(' ')).map(|(_, m)| m);
-                work.revision = issue.and_then(|i| Some(revision(i.text("updated")?, modified)));
+                work.revision = issue.and_then(|i| revision_after(work.change, i.text("updated")?));
                 return work;
             }
             if reply.status.as_u16() == 409 {
@@ -337,6 +334,14 @@ impl JiraXray {
             Err(error) => Err(Failure::of(&error)),
         }
     }
+}
+
+/// Builds the revision that an edit in Jira left. Xray's part of it did not move,
+/// and is unknown where the change does not say what was read.
+fn revision_after(change: &Change, updated: &str) -> Option<String> {
+    let read = change.revision.as_deref().and_then(|r| r.split_once(' ')).map(|(_, modified)| modified);
+    let in_xray = Kind::of_artifact(&change.artifact).is_some_and(Kind::in_xray);
+    (read.is_some() || !in_xray).then(|| revision(updated, read))
 }
 
 /// Returns Jira's words about a refusal.
