@@ -115,7 +115,7 @@ impl Writer {
             self.text(value);
         }
         self.option(match &values.other {
-            Other::Hold => None,
+            Other::Refuse | Other::Hold => None,
             Other::Value(value) => Some(value),
         });
         self.count(values.write.len());

@@ -215,7 +215,7 @@ impl ValueMapping {
     pub fn to_model(&self, native: &str) -> Option<&str> {
         let listed = self.read.iter().find(|(n, _)| n == native).map(|(_, value)| value.as_str());
         listed.or(match &self.other {
-            Other::Hold => None,
+            Other::Refuse | Other::Hold => None,
             Other::Value(value) => Some(value),
         })
     }
@@ -229,8 +229,10 @@ impl ValueMapping {
 /// What to do with a native value that no map lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Other {
-    /// Hold the field.
+    /// Nothing was said: the first run refuses to begin, later ones hold the field.
     #[default]
+    Refuse,
+    /// Hold the field, from the first run on.
     Hold,
     /// Take this model value.
     Value(String),

@@ -59,6 +59,9 @@ impl Sql {
         // memory, and plain builders can be used for both.
         config.options_mut().execution.parquet.schema_force_view_types = false;
         config.options_mut().sql_parser.map_string_types_to_utf8view = false;
+        // The rule names what it extracts after map keys and fails when two neutral
+        // columns have such a name ("duplicate qualified field name").
+        config.options_mut().optimizer.enable_leaf_expression_pushdown = false;
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(limits.memory_bytes)))
             .build_arc()

@@ -128,6 +128,8 @@ pub struct SideField {
     pub read: Option<Vec<(String, String)>>,
     /// The model value of natives that `read` does not list; they are held without it.
     pub other: Option<String>,
+    /// Whether such natives are held by intent, and do not keep the first run from beginning.
+    pub holds: bool,
     /// Model → natives, the preferred first.
     pub write: Option<Vec<(String, Vec<String>)>>,
     /// The native value to write where the other side has none.
@@ -373,9 +375,10 @@ fn side_field(mapping: &pipeline::FieldMapping) -> SideField {
         notation: mapping.notation,
         read: values.map(|v| v.read.clone()),
         other: values.and_then(|v| match &v.other {
-            Other::Hold => None,
+            Other::Refuse | Other::Hold => None,
             Other::Value(value) => Some(value.clone()),
         }),
+        holds: values.is_some_and(|v| v.other == Other::Hold),
         write: values.map(|v| v.write.clone()),
         default: mapping.default.clone(),
         sql: mapping.sql.clone(),
@@ -394,6 +397,7 @@ fn steps_pair(sides: &[Collection; 2], direction: Direction) -> Option<FieldPair
             notation: field.notation.or(Some(Notation::Plain)),
             read: None,
             other: None,
+            holds: false,
             write: None,
             default: None,
             sql: None,

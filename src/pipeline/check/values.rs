@@ -55,7 +55,7 @@ impl Check<'_, '_, '_> {
 
     fn other(&mut self, path: &str, other: Option<&Text>, model: &[String]) -> Other {
         match other.map(|text| &text.0) {
-            None => Other::Hold,
+            None => Other::Refuse,
             Some(word) if word.text == "hold" => Other::Hold,
             Some(word) => {
                 if !model.contains(&word.text) {

@@ -214,7 +214,8 @@ impl Work<'_> {
                     row.integration.side(side).name,
                     own.native
                 );
-                self.hold(row, Some(field), side.other(), "unmapped value", detail);
+                let reason = if own.holds { "held value" } else { "unmapped value" };
+                self.hold(row, Some(field), side.other(), reason, detail);
                 return true;
             }
         }
