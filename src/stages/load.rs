@@ -16,6 +16,9 @@ use crate::model::{Change, FieldWrite, Key, Op, Outcome, PairId, ReferenceWrite,
 /// Changes handed to a connector at a time: what the largest bulk call takes.
 const BATCH_CHANGES_MAX: usize = 1000;
 
+/// The reason of a write that somebody's edit overtook.
+pub const CHANGED_MEANWHILE: &str = "changed meanwhile";
+
 /// What came of a load.
 #[derive(Debug, Default)]
 pub struct Loaded {
@@ -349,7 +352,7 @@ impl<'a> Work<'a> {
             Outcome::ChangedMeanwhile => {
                 let detail =
                     "somebody changed it after it was read; the next diff looks at it again".to_owned();
-                self.reject(sent.planned, field_of(&sent.what), "changed meanwhile", detail);
+                self.reject(sent.planned, field_of(&sent.what), CHANGED_MEANWHILE, detail);
             }
             Outcome::Ambiguous { candidates } => {
                 let list: Vec<&str> = candidates.iter().map(Key::as_str).collect();

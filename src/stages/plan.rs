@@ -222,6 +222,17 @@ const CHANGES: [&str; 18] = [
 ];
 
 impl Plan {
+    /// Adds what a further round planned; what stands in the way is that of the last one.
+    pub fn take_round(&mut self, round: &Plan) {
+        let base = self.changes.last().map_or(0, |c| c.id);
+        self.changes.extend(round.changes.iter().cloned().map(|c| Planned { id: base + c.id, ..c }));
+        self.conflicts.extend(round.conflicts.iter().cloned());
+        self.held = round.held.clone();
+        self.waiting = round.waiting.clone();
+        self.losses = round.losses.clone();
+        self.differences = round.differences.clone();
+    }
+
     /// Tells whether nothing would be written.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()

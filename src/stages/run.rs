@@ -12,7 +12,7 @@ use super::diff::{Diffed, Inputs, diff};
 use super::extract::Extraction;
 use super::follow::follow;
 use super::ledger::Ledger;
-use super::load::{Loaded, Loading};
+use super::load::{CHANGED_MEANWHILE, Loaded, Loading};
 use super::pairing::Pairs;
 use super::plan::{Held, Plan};
 use super::report::{IntegrationReport, Report, RequestReport, SCHEMA};
@@ -78,7 +78,7 @@ impl std::fmt::Debug for Job<'_> {
 pub struct Done {
     /// The numbers.
     pub report: Report,
-    /// The plan of the first round.
+    /// What was planned in all rounds, and what stood in the way at the end.
     pub plan: Plan,
     /// What was refused, in all rounds.
     pub rejected: Vec<Held>,
@@ -142,13 +142,14 @@ impl Work<'_> {
         for round in 1..=ROUNDS_MAX {
             self.report.rounds = round;
             let sql = self.session(&snapshot).await?;
-            let found = self.diff(&sql, &snapshot, unsettled.take().unwrap_or_default()).await?;
+            let mut found = self.diff(&sql, &snapshot, unsettled.take().unwrap_or_default()).await?;
             if round == 1 {
-                self.keep_plan(&found.plan).await?;
-                done.plan = found.plan.clone();
                 self.refuse_unmapped(&found.plan)?;
             }
+            drop_refused(&mut found.plan, &done.rejected);
             self.count_plan(&found);
+            done.plan.take_round(&found.plan);
+            self.keep_plan(&done.plan).await?;
             if !self.job.options.load {
                 break;
             }
@@ -398,6 +399,15 @@ impl Work<'_> {
         let took = seconds((self.job.clock)() - begun);
         *self.report.stages.entry(stage.to_owned()).or_default() += took;
     }
+}
+
+/// What a system refused in this run is not asked of it again before the next.
+fn drop_refused(plan: &mut Plan, rejected: &[Held]) {
+    let refused = |change: &super::plan::Planned| {
+        let mut ours = rejected.iter().filter(|r| r.pair == change.pair && r.side == change.side);
+        ours.any(|r| r.reason != CHANGED_MEANWHILE)
+    };
+    plan.changes.retain(|change| !refused(change));
 }
 
 fn seconds(time: chrono::TimeDelta) -> f64 {

@@ -14,12 +14,24 @@ use crate::stages::transform;
 /// How many cases of a run each plan holds, by native keys.
 type Busy = HashMap<(String, String), i64>;
 
+/// Which cases the runs of a side can hold results of, by native keys.
+#[derive(Default)]
+struct Reach {
+    /// The relationship in which a run names its plan.
+    relationship: &'static str,
+    /// Plans and the cases in them.
+    members: HashSet<(String, String)>,
+    /// The plan of each run.
+    plans: HashMap<String, String>,
+}
+
 impl Work<'_> {
     /// Reduces single ends to one and holds what lacks a required end.
     ///
     /// Integrations come in order, so that what is held here holds its dependents later.
     pub(super) async fn check_creations(&mut self, integration: &Integration) -> Result<(), sql::Error> {
         for to in Side::BOTH {
+            let reach = self.reach(integration, to).await?;
             let busy = self.busiest(integration, to).await?;
             let ours: Vec<(PairId, Side)> = self
                 .order
@@ -35,7 +47,8 @@ impl Work<'_> {
             for key in ours {
                 let Some(mut change) = self.changes.remove(&key) else { continue };
                 self.choose_single_ends(integration, &mut change, &busy);
-                match self.missing_end(integration, &change) {
+                let missing = self.missing_end(integration, &change);
+                match missing.or_else(|| self.out_of_reach(&change, reach.as_ref())) {
                     None => {
                         self.changes.insert(key, change);
                     }
@@ -129,6 +142,84 @@ impl Work<'_> {
             }
         }
         None
+    }
+
+    /// Reads which cases the runs of a side can hold results of; `None` where a run needs no plan.
+    async fn reach(&self, integration: &Integration, to: Side) -> Result<Option<Reach>, sql::Error> {
+        let collection = integration.side(to);
+        let needs_plan = |r: &ReferencePair| {
+            let holder = self.inputs.integrations.iter().find(|i| i.name == r.target);
+            let artifact = holder.map(|i| &i.side(to).artifact);
+            artifact
+                .filter(|a| a.holds_slots)?
+                .relationships
+                .iter()
+                .find(|s| s.required && self.is_plan(integration, to, s.target))
+        };
+        let spec = integration.references.iter().find_map(needs_plan);
+        let (true, Some(spec)) = (collection.artifact.lives_in_slot, spec) else { return Ok(None) };
+        let values = context! {
+            membership => transform::view(collection, "membership"),
+            link => transform::view(collection, "link"),
+            relationship => spec.name,
+        };
+        let mut reach = Reach { relationship: spec.name, ..Reach::default() };
+        let statement = self.inputs.statements.render("diff/reach.sql", values)?;
+        for batch in self.inputs.sql.rows("reading which cases each plan holds", &statement).await? {
+            let texts = Texts(&batch);
+            for row in 0..batch.num_rows() {
+                match ["kind", "holder", "held"].map(|name| texts.get(name, row)) {
+                    [Some("plan"), Some(plan), Some(case)] => {
+                        reach.members.insert((plan.to_owned(), case.to_owned()));
+                    }
+                    [Some(_), Some(run), Some(plan)] => {
+                        reach.plans.insert(run.to_owned(), plan.to_owned());
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(Some(reach))
+    }
+
+    /// Tells whether an artifact of a side's system is a plan.
+    fn is_plan(&self, integration: &Integration, side: Side, artifact: &str) -> bool {
+        let repository = &integration.side(side).repository;
+        let collections = self.inputs.integrations.iter().flat_map(|i| &i.sides);
+        let mut ours = collections.filter(|c| c.repository == *repository && c.artifact.name == artifact);
+        ours.any(|c| c.artifact.view == "plan")
+    }
+
+    /// Says that a run's plan does not hold the case of a new result, if so.
+    fn out_of_reach(&self, change: &Planned, reach: Option<&Reach>) -> Option<String> {
+        let (reach, side) = (reach?, change.side);
+        let key = |pair: &PairId| self.out.pairs.get(pair).and_then(|p| p.key(side)).map(str::to_owned);
+        let artifact = |pair: &PairId| {
+            let name = &self.out.pairs.get(pair)?.integration;
+            self.inputs.integrations.iter().find(|i| &i.name == name).map(|i| &i.side(side).artifact)
+        };
+        let ends: Vec<&PairId> =
+            change.references.iter().filter(|r| r.required).flat_map(|r| &r.add).collect();
+        let run = ends.iter().find(|pair| artifact(pair).is_some_and(|a| a.holds_slots))?;
+        let case = ends.iter().find(|pair| artifact(pair).is_some_and(|a| !a.holds_slots))?;
+        let planned = self.changes.get(&((*run).clone(), side)).and_then(|c| {
+            c.references.iter().find(|r| r.relationship == reach.relationship).and_then(|r| r.add.first())
+        });
+        let plan = match planned {
+            Some(plan) => plan.clone(),
+            None => {
+                let plan = reach.plans.get(&key(run)?)?;
+                self.out.pairs.iter().find(|p| p.key(side) == Some(plan.as_str()) && !p.alias)?.id.clone()
+            }
+        };
+        let member =
+            key(&plan).zip(key(case)).is_some_and(|(plan, case)| reach.members.contains(&(plan, case)));
+        let coming = self
+            .changes
+            .get(&(plan.clone(), side))
+            .is_some_and(|c| c.references.iter().any(|r| r.add.contains(case)));
+        (!member && !coming)
+            .then(|| format!("{case} is not in {plan}, the plan of its run {run}: add it to that plan"))
     }
 
     /// Tells whether a pair has, or is about to get, its artifact on a side.
