@@ -1,6 +1,7 @@
 //! The load: planned changes, wave by wave, each batch journalled before and after.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::future::join;
 
@@ -63,6 +64,9 @@ pub struct Loading<'a> {
     pub journal: &'a Ledger<'a>,
     /// Where progress is told.
     pub progress: &'a dyn Progress,
+    /// The number of the next change. Systems keep it in tokens, so that no two
+    /// changes of a pipeline may have the same, in whatever run.
+    pub next: &'a AtomicU64,
 }
 
 impl std::fmt::Debug for Loading<'_> {
@@ -91,7 +95,6 @@ struct Work<'a> {
     changes: &'a [Planned],
     pairs: &'a mut Pairs,
     out: Loaded,
-    next: u64,
     /// Containers that a system made because an existing one could not be widened.
     opened: HashMap<(PairId, Side), Key>,
 }
@@ -105,7 +108,7 @@ impl Loading<'_> {
     /// [`Loaded::rejected`].
     pub async fn load(&self, changes: &[Planned], pairs: &mut Pairs) -> Result<Loaded, Failure> {
         let mut work =
-            Work { loading: self, changes, pairs, out: Loaded::default(), next: 0, opened: HashMap::new() };
+            Work { loading: self, changes, pairs, out: Loaded::default(), opened: HashMap::new() };
         let last = self.integrations.iter().map(rank).max().unwrap_or(0);
         for wave in 0..=last {
             let now: Vec<&Integration> = self.integrations.iter().filter(|i| rank(i) == wave).collect();
@@ -289,9 +292,8 @@ impl<'a> Work<'a> {
     }
 
     fn sent(&mut self, integration: &Integration, planned: &'a Planned, op: Op, what: What) -> Sent<'a> {
-        self.next += 1;
         let change = Change {
-            id: self.next,
+            id: self.loading.next.fetch_add(1, Ordering::Relaxed),
             pair: planned.pair.clone(),
             artifact: integration.side(planned.side).artifact.name.to_owned(),
             project: planned.project.clone(),

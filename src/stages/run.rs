@@ -1,6 +1,7 @@
 //! One run, from settling to the last commit.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -28,6 +29,10 @@ use crate::store::{Head, Holder, Lease, PipelineStore, Snapshot, TableState};
 /// How often a run diffs and loads: what a load brings about in turn settles in two
 /// more rounds; more would mean that two values chase each other.
 pub const ROUNDS_MAX: u32 = 4;
+
+/// Changes are numbered from the second in which the run began; a run has room for
+/// sixteen million of them before it would reach the numbers of the next second.
+const CHANGE_BITS: u32 = 24;
 
 /// How long a lease holds without being renewed.
 const LEASE_TIME: Duration = Duration::from_secs(60 * 60);
@@ -93,6 +98,8 @@ struct Work<'a> {
     report: Report,
     before: Option<Head>,
     leases: Vec<Lease>,
+    /// The number of the next change.
+    next: AtomicU64,
 }
 
 /// Makes a run.
@@ -120,6 +127,7 @@ pub async fn run(job: &Job<'_>) -> Result<Done, Failure> {
         },
         before,
         leases: Vec::new(),
+        next: AtomicU64::new((started.timestamp().max(0) as u64) << CHANGE_BITS),
     };
     if job.options.load {
         work.take_leases().await?;
@@ -266,6 +274,7 @@ impl Work<'_> {
             repositories: self.job.repositories,
             journal: &ledger,
             progress: self.job.progress,
+            next: &self.next,
         };
         let loaded = loading.load(&found.plan.changes, &mut found.pairs).await?;
         self.took("load", begun);

@@ -7,8 +7,6 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{AsArray, BooleanArray};
-use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::record_batch::RecordBatch;
 use chrono::{DateTime, Duration, Utc};
 use futures::FutureExt;
@@ -24,7 +22,6 @@ use super::tree::{Node, Tree};
 use super::wire::{Configuration, LinkFeed, Plan, Point, Run, SuiteCase, TestResult, WorkItem, rfc3339};
 use super::{AzureDevOps, SYSTEM};
 use crate::connectors::{Error, ErrorKind, Page, RowBuilder};
-use crate::model::{Key, native_schema};
 
 /// Requests of one table under way at a time: the service slows down callers that
 /// ask for more, and a page of 200 items is large.
@@ -35,18 +32,14 @@ const RUN_WINDOW: Duration = Duration::minutes(7 * 24 * 60 - 1);
 const RUN_WINDOWS_MAX: i32 = 26;
 /// Clocks differ and writes become visible late, so that windows overlap.
 const OVERLAP: Duration = Duration::minutes(5);
-/// Reading more runs than this one by one costs more than listing all.
-const RUNS_READ_SINGLY_MAX: usize = 20;
-/// The first result of every run has this number.
-const FIRST_RESULT: i64 = 100_000;
 /// The link between requirements and test cases, without its direction.
 const TESTED_BY: &str = "Microsoft.VSTS.Common.TestedBy";
 
-type Pages<'a> = BoxStream<'a, Result<Page, Error>>;
-type Shared = HashMap<i64, Document>;
+pub(super) type Pages<'a> = BoxStream<'a, Result<Page, Error>>;
+pub(super) type Shared = HashMap<i64, Document>;
 
 /// Finds the category whose items stand in a table.
-fn category_of(table: &str) -> Option<&'static str> {
+pub(super) fn category_of(table: &str) -> Option<&'static str> {
     match table {
         "test_cases" => Some(category::CASE),
         "bugs" => Some(category::BUG),
@@ -67,7 +60,7 @@ fn page(rows: RowBuilder, bytes: u64) -> Page {
     Page { rows: rows.finish(), bytes }
 }
 
-fn builder(table: &str) -> RowBuilder {
+pub(super) fn builder(table: &str) -> RowBuilder {
     RowBuilder::new(&tables::columns(table))
 }
 
@@ -126,7 +119,7 @@ impl AzureDevOps {
             .boxed()
     }
 
-    async fn item_ids(
+    pub(super) async fn item_ids(
         &self,
         project: &str,
         table: &str,
@@ -170,7 +163,7 @@ impl AzureDevOps {
         Ok((items, bytes))
     }
 
-    async fn item_rows(
+    pub(super) async fn item_rows(
         &self,
         project: &str,
         table: &str,
@@ -217,7 +210,7 @@ impl AzureDevOps {
         Ok(shared)
     }
 
-    fn plan_pages<'a>(&'a self, project: &'a str) -> Pages<'a> {
+    pub(super) fn plan_pages<'a>(&'a self, project: &'a str) -> Pages<'a> {
         stream::once(async move { Ok((self.plans(project).await?, self.catalog.fields(&self.api).await?)) })
             .map_ok(move |(plans, fields): (Vec<Plan>, Arc<Fields>)| {
                 let chunks: Vec<Vec<Plan>> = plans.chunks(ITEMS_PER_CALL).map(<[Plan]>::to_vec).collect();
@@ -243,7 +236,7 @@ impl AzureDevOps {
     }
 
     /// Suites of all plans; their fields are read across plans, 200 at a time.
-    fn suite_pages<'a>(&'a self, project: &'a str) -> Pages<'a> {
+    pub(super) fn suite_pages<'a>(&'a self, project: &'a str) -> Pages<'a> {
         stream::once(async move { Ok((self.places(project).await?, self.catalog.fields(&self.api).await?)) })
             .map_ok(move |(places, fields): (Vec<(i64, usize, Node)>, Arc<Fields>)| {
                 let chunks: Vec<_> = places.chunks(ITEMS_PER_CALL).map(<[_]>::to_vec).collect();
@@ -309,7 +302,7 @@ impl AzureDevOps {
             .boxed()
     }
 
-    fn entry_pages<'a>(&'a self, project: &'a str) -> Pages<'a> {
+    pub(super) fn entry_pages<'a>(&'a self, project: &'a str) -> Pages<'a> {
         self.per_plan(project, ENTRIES, move |rows, seen, entry: &SuiteCase, plan| {
             let (Some(suite), Some(case)) = (&entry.test_suite, &entry.work_item) else {
                 return Err(malformed(ENTRIES.operation, "an entry lacks its suite or its test case"));
@@ -322,7 +315,7 @@ impl AzureDevOps {
         })
     }
 
-    fn point_pages<'a>(&'a self, project: &'a str) -> Pages<'a> {
+    pub(super) fn point_pages<'a>(&'a self, project: &'a str) -> Pages<'a> {
         self.per_plan(project, POINTS, move |rows, seen, point: &Point, plan| {
             if seen.insert(point.id.0.to_string()) {
                 self.point_row(rows, point, plan, project);
@@ -331,7 +324,7 @@ impl AzureDevOps {
         })
     }
 
-    fn configuration_pages<'a>(&'a self, project: &'a str) -> Pages<'a> {
+    pub(super) fn configuration_pages<'a>(&'a self, project: &'a str) -> Pages<'a> {
         let path = "testplan/configurations".to_owned();
         let mut seen = HashSet::new();
         self.api
@@ -465,7 +458,7 @@ impl AzureDevOps {
     }
 
     /// Links as the feed tells their history: the last word on a pair holds.
-    fn link_pages<'a>(&'a self, project: &'a str) -> Pages<'a> {
+    pub(super) fn link_pages<'a>(&'a self, project: &'a str) -> Pages<'a> {
         stream::once(async move {
             let operation = "reading the links of requirements";
             let mut links: BTreeMap<(i64, i64), bool> = BTreeMap::new();
@@ -498,121 +491,6 @@ impl AzureDevOps {
             Err(malformed(operation, "the feed goes on without end"))
         })
         .boxed()
-    }
-
-    /// Lists the keys of a table whose extraction can leave rows out.
-    pub(super) async fn table_keys(&self, table: &str) -> Result<Option<Vec<Key>>, Error> {
-        let mut keys = Vec::new();
-        for project in &self.projects {
-            match table {
-                "test_runs" => {
-                    keys.extend(self.runs(project, None).await?.iter().map(|r| r.id.0.to_string()))
-                }
-                // The results of a run are numbered without gaps, so the runs tell.
-                "test_results" => keys.extend(self.runs(project, None).await?.iter().flat_map(|run| {
-                    let (run_id, total) = (run.id.0, run.total_tests.unwrap_or(0));
-                    (0..total).map(move |n| format!("{run_id}.{}", FIRST_RESULT + n))
-                })),
-                _ if category_of(table).is_some() => {
-                    keys.extend(self.item_ids(project, table, None).await?.iter().map(i64::to_string));
-                }
-                _ => return Ok(None),
-            }
-        }
-        Ok(Some(keys.into_iter().map(Key::from).collect()))
-    }
-
-    /// Reads rows by key.
-    pub(super) async fn read_keys(&self, table: &str, keys: &[Key]) -> Result<RecordBatch, Error> {
-        let wanted: HashSet<&str> = keys.iter().map(Key::as_str).collect();
-        let schema = native_schema(&tables::columns(table));
-        let mut batches = Vec::new();
-        if !wanted.is_empty() {
-            for project in &self.projects {
-                batches.extend(self.read_project(project, table, &wanted).await?);
-            }
-        }
-        let all = concat_batches(&schema, &batches).map_err(|e| malformed("reading by id", e.to_string()))?;
-        let mut seen = HashSet::new();
-        let chosen = all.column(0).as_string::<i32>();
-        let mask: BooleanArray = (0..all.num_rows())
-            .map(|i| Some(wanted.contains(chosen.value(i)) && seen.insert(chosen.value(i))))
-            .collect();
-        filter_record_batch(&all, &mask).map_err(|e| malformed("reading by id", e.to_string()))
-    }
-
-    async fn read_project(
-        &self,
-        project: &str,
-        table: &str,
-        wanted: &HashSet<&str>,
-    ) -> Result<Vec<RecordBatch>, Error> {
-        let pages: Pages<'_> = match table {
-            "test_plans" => self.plan_pages(project),
-            "test_suites" => self.suite_pages(project),
-            "suite_entries" => self.entry_pages(project),
-            "test_points" => self.point_pages(project),
-            "configurations" => self.configuration_pages(project),
-            "requirement_links" => self.link_pages(project),
-            "test_runs" | "test_results" => return self.read_runs(project, table, wanted).await,
-            _ => return self.read_items(project, table, wanted).await,
-        };
-        pages.map_ok(|page| page.rows).try_collect().await
-    }
-
-    async fn read_items(
-        &self,
-        project: &str,
-        table: &str,
-        wanted: &HashSet<&str>,
-    ) -> Result<Vec<RecordBatch>, Error> {
-        let mut ids: Vec<i64> = wanted.iter().filter_map(|key| key.parse().ok()).collect();
-        ids.sort_unstable();
-        let shared = OnceCell::new();
-        let mut batches = Vec::new();
-        for chunk in ids.chunks(ITEMS_PER_CALL) {
-            let (mut items, _) = self.api.items(chunk, None, "reading work items by id").await?;
-            items.retain(|item| {
-                let of = item.text("System.TeamProject").unwrap_or(project);
-                of.eq_ignore_ascii_case(project) || self.projects.len() == 1
-            });
-            batches.push(self.item_rows(project, table, &items, &shared).await?);
-        }
-        Ok(batches)
-    }
-
-    /// Reads runs, or the results of runs, by key; what is gone is left out.
-    async fn read_runs(
-        &self,
-        project: &str,
-        table: &str,
-        wanted: &HashSet<&str>,
-    ) -> Result<Vec<RecordBatch>, Error> {
-        let run_ids: HashSet<i64> =
-            wanted.iter().filter_map(|key| key.split('.').next()?.parse().ok()).collect();
-        let mut runs: Vec<Run> = Vec::new();
-        if run_ids.len() > RUNS_READ_SINGLY_MAX {
-            runs = self.runs(project, None).await?;
-            runs.retain(|run| run_ids.contains(&run.id.0));
-        } else {
-            for id in run_ids {
-                match self.run(project, id).await {
-                    Ok(run) => runs.push(run),
-                    Err(error) if error.kind == ErrorKind::NotFound => {}
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        let mut rows = builder(table);
-        if table == "test_runs" {
-            runs.iter().for_each(|run| self.run_row(&mut rows, run, project));
-            return Ok(vec![rows.finish()]);
-        }
-        for run in &runs {
-            let (results, _) = self.results(project, run).await?;
-            results.iter().for_each(|result| self.result_row(&mut rows, result, run.id.0, project));
-        }
-        Ok(vec![rows.finish()])
     }
 }
 

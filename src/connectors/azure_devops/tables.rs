@@ -61,7 +61,15 @@ pub(super) fn columns(table: &str) -> Vec<Native> {
 
 /// Describes the tables.
 pub(super) fn specs() -> Vec<TableSpec> {
-    let table = |name, doc, incremental, columns| TableSpec { name, doc, columns, incremental };
+    [plan_tables(), item_tables(), run_tables()].concat()
+}
+
+fn table(name: &'static str, doc: &'static str, incremental: bool, columns: Vec<Native>) -> TableSpec {
+    TableSpec { name, doc, columns, incremental }
+}
+
+/// Plans and what is in them: always read whole, since a suite does not change with its members.
+fn plan_tables() -> Vec<TableSpec> {
     vec![
         table(
             "test_plans",
@@ -84,20 +92,6 @@ pub(super) fn specs() -> Vec<TableSpec> {
                 text("requirement_id"),
                 text("query"),
                 texts("related_ids"),
-            ],
-        ),
-        table(
-            "test_cases",
-            "a test case with its steps; those of shared steps stand in place of the reference",
-            true,
-            vec![
-                texts("step_ids"),
-                texts("step_actions"),
-                texts("step_data"),
-                texts("step_expected"),
-                flag("has_shared_steps"),
-                text("steps_xml"),
-                text("steps_error"),
             ],
         ),
         table(
@@ -126,6 +120,40 @@ pub(super) fn specs() -> Vec<TableSpec> {
             ],
         ),
         table("configurations", "a test configuration", false, vec![text("state"), flag("is_default")]),
+    ]
+}
+
+/// Work items, and the links between them.
+fn item_tables() -> Vec<TableSpec> {
+    vec![
+        table(
+            "test_cases",
+            "a test case with its steps; those of shared steps stand in place of the reference",
+            true,
+            vec![
+                texts("step_ids"),
+                texts("step_actions"),
+                texts("step_data"),
+                texts("step_expected"),
+                flag("has_shared_steps"),
+                text("steps_xml"),
+                text("steps_error"),
+            ],
+        ),
+        table("bugs", "a bug, or what the process has in its place", true, vec![]),
+        table("requirements", "a requirement, whatever the process calls it", true, vec![text("kind")]),
+        table(
+            "requirement_links",
+            "a Tested By link; its ends are work items of any kind",
+            false,
+            vec![text("source_id"), text("target_id")],
+        ),
+    ]
+}
+
+/// Runs and results.
+fn run_tables() -> Vec<TableSpec> {
+    vec![
         table(
             "test_runs",
             "a test run",
@@ -160,14 +188,6 @@ pub(super) fn specs() -> Vec<TableSpec> {
                 int("duration_ms"),
                 text("run_by"),
             ],
-        ),
-        table("bugs", "a bug, or what the process has in its place", true, vec![]),
-        table("requirements", "a requirement, whatever the process calls it", true, vec![text("kind")]),
-        table(
-            "requirement_links",
-            "a Tested By link; its ends are work items of any kind",
-            false,
-            vec![text("source_id"), text("target_id")],
         ),
     ]
 }
