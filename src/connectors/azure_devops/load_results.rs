@@ -313,6 +313,7 @@ impl Filled {
 mod tests {
     use super::super::wire::Ref;
     use super::*;
+    use crate::model::{FieldWrite, WriteValue};
 
     fn result(id: i64, case: i64, configuration: &str, state: &str) -> TestResult {
         TestResult {
