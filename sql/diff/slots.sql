@@ -14,7 +14,7 @@ WITH ends AS (
   {{ "UNION ALL" if not loop.last }}
 {% endfor %}
 ), slots AS (
-  SELECT key, string_agg(field || '=' || pair, '|' ORDER BY field, pair) AS slot
+  SELECT key, CAST(string_agg(field || '=' || pair, '|' ORDER BY field, pair) AS VARCHAR) AS slot
   FROM ends
   GROUP BY key
   HAVING count(DISTINCT field) = {{ relations | length }}

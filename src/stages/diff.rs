@@ -198,10 +198,16 @@ fn publish(sql: &Sql, name: &str, columns: &[&str], rows: &[Vec<Option<&str>>]) 
 struct Texts<'a>(&'a RecordBatch);
 
 impl<'a> Texts<'a> {
-    /// Returns a column; `None` if it is absent or no text.
+    /// Returns a column; `None` if it is absent or no text. Statements cast what the
+    /// engine makes of a wider text type.
     fn column(&self, name: &str) -> Option<&'a StringArray> {
         use arrow::array::AsArray;
-        self.0.column_by_name(name)?.as_string_opt::<i32>()
+        let column = self.0.column_by_name(name)?;
+        debug_assert!(
+            !matches!(column.data_type(), DataType::LargeUtf8 | DataType::Utf8View),
+            "{name} needs a cast"
+        );
+        column.as_string_opt::<i32>()
     }
 
     /// Returns a cell; `None` if it is null or the column is absent.
