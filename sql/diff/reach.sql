@@ -9,4 +9,4 @@ WHERE m.holder = 'plan'
 UNION ALL
 SELECT 'run' AS kind, k.key AS holder, k.target_key AS held
 FROM {{ link }} AS k
-WHERE k.relationship = {{ relationship | lit }}
+WHERE k.artifact = {{ artifact | lit }} AND k.relationship = {{ relationship | lit }}

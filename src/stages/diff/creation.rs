@@ -236,7 +236,10 @@ impl Work<'_> {
             side: change.side,
             field: None,
             reason: "required end missing",
-            detail: format!("{:?}: {detail}", change.title),
+            detail: match change.title.as_str() {
+                "" => detail,
+                title => format!("{title:?}: {detail}"),
+            },
         });
     }
 

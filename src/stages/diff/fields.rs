@@ -121,7 +121,8 @@ impl Work<'_> {
         let mut rest = true;
         for (field, columns) in row.integration.fields.iter().zip(columns) {
             let Some(columns) = columns else { continue };
-            if field.on_create {
+            // What can be written on neither side is staged and never compared.
+            if field.on_create || !field.into.contains(&true) {
                 continue;
             }
             rest &= self.compare_field(row, field, columns);
@@ -268,7 +269,8 @@ impl Work<'_> {
     ) {
         let source = cell_of(state, to.other());
         let held = cell_of(state, to).native;
-        if row.read_only(to) {
+        // A row that only flows out still carries the other side's id.
+        if row.read_only(to) && field.enforced_by != Some(to.other()) {
             let detail = format!("{} only flows out here", row.text(to, "title").unwrap_or("it"));
             self.out.plan.losses.push(loss(row, field, to, "read-only", detail));
             return;

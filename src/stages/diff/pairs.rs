@@ -33,6 +33,7 @@ impl Work<'_> {
         }
         for side in Side::BOTH {
             if integration.creates_into[side.other() as usize] {
+                self.hold_further_results(integration, side, &rows[side as usize], &mut strangers).await?;
                 for key in &strangers[side as usize] {
                     self.out.pairs.insert(Pair::first_seen(&integration.name, side, key));
                 }
@@ -222,6 +223,46 @@ impl Work<'_> {
             .collect();
         signs.sort();
         Ok(signs)
+    }
+
+    /// A run holds one result of a case on the other side: further ones of the same
+    /// case in the same run (another configuration, a repetition) are held.
+    async fn hold_further_results(
+        &mut self,
+        integration: &Integration,
+        side: Side,
+        rows: &Rows,
+        strangers: &mut [Vec<String>; 2],
+    ) -> Result<(), sql::Error> {
+        let strangers = &mut strangers[side as usize];
+        if !integration.side(side).artifact.lives_in_slot || strangers.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<Vec<Option<&str>>> = rows.keys().map(|key| vec![Some(key.as_str())]).collect();
+        publish(self.inputs.sql, "strangers", &["key"], &keys)?;
+        let further: HashMap<String, String> = self
+            .slots(integration, side)
+            .await?
+            .into_iter()
+            .filter(|(_, _, ordinal)| *ordinal > 1)
+            .map(|(key, slot, _)| (key, slot))
+            .collect();
+        for key in strangers.extract_if(.., |key| further.contains_key(key)) {
+            self.out.plan.held.push(Held {
+                integration: integration.name.clone(),
+                pair: Pair::first_seen(&integration.name, side, &key).id,
+                side: side.other(),
+                field: None,
+                reason: "further result",
+                detail: format!(
+                    "{} {key} is a further result of the same case in the same run ({}), of which the other side \
+                     holds one: run each configuration in a run of its own",
+                    integration.side(side).artifact.name,
+                    further[&key]
+                ),
+            });
+        }
+        Ok(())
     }
 
     /// Lists the strangers of a side with their slots in terms of pairs.
