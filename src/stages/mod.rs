@@ -7,6 +7,7 @@
 //! a plan) is found by diffing again, up to [`ROUNDS_MAX`] times.
 
 mod absence;
+pub mod audit;
 pub mod commit;
 pub mod decide;
 pub mod diff;
@@ -20,6 +21,7 @@ pub mod report;
 mod run;
 pub mod settle;
 pub mod spec;
+pub mod staged;
 pub mod transform;
 pub mod write;
 
