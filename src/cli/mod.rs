@@ -2,6 +2,8 @@
 //! the clock, and hands both to the library, which has neither.
 
 mod audit;
+mod check;
+mod compile;
 mod completions;
 mod exit;
 mod open;
@@ -70,6 +72,8 @@ enum Command {
     Sync(sync::SyncArgs),
     /// Show what a sync would write, and write nothing
     Plan(plan::PlanArgs),
+    /// Find what is wrong before anything moves
+    Check(check::CheckArgs),
     /// Query what is staged, at a prompt or once
     Sql(sql::SqlArgs),
     /// Ask the shipped questions about test coverage
@@ -80,6 +84,8 @@ enum Command {
     Snapshots(snapshots::SnapshotsArgs),
     /// Serve emulators of the systems on this machine
     Sandbox(sandbox::SandboxArgs),
+    /// Show the SQL that a pipeline file comes to
+    Compile(compile::CompileArgs),
     /// Print the JSON Schema of pipeline files
     Schema(schema::SchemaArgs),
     /// Print a script that completes commands in a shell
@@ -141,6 +147,8 @@ async fn dispatch(cli: &Cli) -> Result<u8, Stop> {
     match &cli.command {
         Command::Sync(args) => args.run(&cli.common).await,
         Command::Plan(args) => args.run(&cli.common).await,
+        Command::Check(args) => args.run(&cli.common).await,
+        Command::Compile(args) => args.run(&cli.common),
         Command::Sql(args) => args.run(&cli.common).await,
         Command::Audit(args) => args.run(&cli.common).await,
         Command::Pairs(args) => args.run(&cli.common).await,

@@ -8,6 +8,7 @@
 
 mod absence;
 pub mod audit;
+pub mod check;
 pub mod commit;
 pub mod decide;
 pub mod diff;
