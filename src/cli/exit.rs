@@ -46,7 +46,8 @@ impl Stop {
         self
     }
 
-    fn of(code: u8, error: &dyn std::error::Error) -> Self {
+    /// Stops with a code and an error with all its causes.
+    pub(super) fn of(code: u8, error: &dyn std::error::Error) -> Self {
         let mut stop = Self::new(code, error.to_string());
         let mut source = error.source();
         while let Some(inner) = source {
@@ -85,7 +86,10 @@ impl From<crate::connectors::Error> for Stop {
 
 impl From<store::Error> for Stop {
     fn from(error: store::Error) -> Self {
-        Self::of(SYSTEM, &error)
+        match error {
+            store::Error::Unknown { .. } => Self::of(USAGE, &error),
+            _ => Self::of(SYSTEM, &error),
+        }
     }
 }
 

@@ -1,12 +1,22 @@
 //! The command line: arguments, streams, exit codes. It reads the environment and
 //! the clock, and hands both to the library, which has neither.
 
+mod audit;
+mod check;
+mod compile;
+mod completions;
 mod exit;
 mod open;
 mod output;
+mod pairs;
 mod plan;
+mod prompt;
+mod root;
+mod rows;
 mod sandbox;
 mod schema;
+mod snapshots;
+mod sql;
 mod sync;
 
 use std::path::PathBuf;
@@ -62,10 +72,24 @@ enum Command {
     Sync(sync::SyncArgs),
     /// Show what a sync would write, and write nothing
     Plan(plan::PlanArgs),
+    /// Find what is wrong before anything moves
+    Check(check::CheckArgs),
+    /// Query what is staged, at a prompt or once
+    Sql(sql::SqlArgs),
+    /// Ask the shipped questions about test coverage
+    Audit(audit::AuditArgs),
+    /// List counterparts
+    Pairs(pairs::PairsArgs),
+    /// List the nights that are staged
+    Snapshots(snapshots::SnapshotsArgs),
     /// Serve emulators of the systems on this machine
     Sandbox(sandbox::SandboxArgs),
+    /// Show the SQL that a pipeline file comes to
+    Compile(compile::CompileArgs),
     /// Print the JSON Schema of pipeline files
     Schema(schema::SchemaArgs),
+    /// Print a script that completes commands in a shell
+    Completions(completions::CompletionsArgs),
 }
 
 /// A pipeline file, and where its repositories are.
@@ -123,7 +147,14 @@ async fn dispatch(cli: &Cli) -> Result<u8, Stop> {
     match &cli.command {
         Command::Sync(args) => args.run(&cli.common).await,
         Command::Plan(args) => args.run(&cli.common).await,
+        Command::Check(args) => args.run(&cli.common).await,
+        Command::Compile(args) => args.run(&cli.common),
+        Command::Sql(args) => args.run(&cli.common).await,
+        Command::Audit(args) => args.run(&cli.common).await,
+        Command::Pairs(args) => args.run(&cli.common).await,
+        Command::Snapshots(args) => args.run(&cli.common).await,
         Command::Sandbox(args) => args.run(&cli.common).await,
         Command::Schema(args) => args.run(),
+        Command::Completions(args) => args.run(),
     }
 }

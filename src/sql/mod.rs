@@ -4,10 +4,12 @@ mod catalog;
 mod functions;
 pub mod neutral;
 mod session;
+mod split;
 mod template;
 
 pub use catalog::{TableFiles, register_batches, register_files, register_neutral_views, register_statement};
 pub use session::{Limits, Sql};
+pub use split::{Split, split};
 pub use template::{Statements, identifier, literal};
 
 /// A statement could not be rendered, planned or run.
@@ -27,6 +29,12 @@ pub enum Error {
         /// Where and why.
         #[source]
         source: Box<minijinja::Error>,
+    },
+    /// A statement where only reading ones are allowed is not one.
+    #[error("only statements that read are allowed here: {words}")]
+    OnlyReading {
+        /// The engine's words.
+        words: String,
     },
     /// The engine refused or failed.
     #[error("{what} failed")]

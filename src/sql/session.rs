@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::catalog::{MemoryCatalogProvider, MemorySchemaProvider};
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -90,6 +92,29 @@ impl Sql {
                 .map_err(Error::engine(format!("making schema {name}")))?;
         }
         Ok(())
+    }
+
+    /// Takes another session's catalogue into this one, so that one statement can name both.
+    pub fn adopt(&self, name: &str, other: &Sql) {
+        self.context.register_catalog(name, other.catalog.clone());
+    }
+
+    /// Runs one statement that only reads, and streams its rows.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the engine's words; [`Error::OnlyReading`] for a statement that
+    /// would change tables, files or settings.
+    pub async fn query(&self, statement: &str) -> Result<SendableRecordBatchStream, Error> {
+        let what = "the statement";
+        let plan = self.context.state().create_logical_plan(statement).await.map_err(Error::engine(what))?;
+        let options =
+            SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        if let Err(error) = options.verify_plan(&plan) {
+            return Err(Error::OnlyReading { words: error.strip_backtrace() });
+        }
+        let frame = self.context.execute_logical_plan(plan).await.map_err(Error::engine(what))?;
+        frame.execute_stream().await.map_err(Error::engine(what))
     }
 
     /// The engine's own handle, for what has no method here.

@@ -7,6 +7,8 @@
 //! a plan) is found by diffing again, up to [`ROUNDS_MAX`] times.
 
 mod absence;
+pub mod audit;
+pub mod check;
 pub mod commit;
 pub mod decide;
 pub mod diff;
@@ -20,6 +22,7 @@ pub mod report;
 mod run;
 pub mod settle;
 pub mod spec;
+pub mod staged;
 pub mod transform;
 pub mod write;
 

@@ -48,6 +48,11 @@ impl State {
         Self::NAMES.iter().find(|(state, _)| *state == self).map_or("live", |(_, name)| name)
     }
 
+    /// Lists the names of all states.
+    pub fn names() -> [&'static str; 8] {
+        Self::NAMES.map(|(_, name)| name)
+    }
+
     fn parse(name: &str) -> Option<State> {
         Self::NAMES.iter().find(|(_, n)| *n == name).map(|(state, _)| *state)
     }

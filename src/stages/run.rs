@@ -24,7 +24,7 @@ use crate::connectors::RequestCounts;
 use crate::model::{Artifact, RepositoryId, RunId, Side, SnapshotId, native_schema};
 use crate::pipeline::Pipeline;
 use crate::sql::{self, Limits, Sql, Statements, TableFiles};
-use crate::store::{Head, Holder, Lease, PipelineStore, Snapshot, TableState};
+use crate::store::{Head, Holder, Lease, PipelineStore, Seat, Snapshot, TableState};
 
 /// How often a run diffs and loads: what a load brings about in turn settles in two
 /// more rounds; more would mean that two values chase each other.
@@ -217,7 +217,20 @@ impl Work<'_> {
     ) -> Result<Snapshot, Failure> {
         let id = SnapshotId::new(format!("{}-{number}", self.job.run));
         let created_at = (self.job.clock)();
-        let snapshot = Snapshot { id, run: self.job.run.clone(), created_at, repositories };
+        let systems = self.job.repositories.iter().map(|(id, c)| (id.to_string(), c.system().to_owned()));
+        let seat = |i: &Integration, side| Seat {
+            repository: i.side(side).repository.to_string(),
+            view: i.side(side).artifact.view.to_owned(),
+        };
+        let integrations = self.integrations.iter().map(|i| (i.name.clone(), Side::BOTH.map(|s| seat(i, s))));
+        let snapshot = Snapshot {
+            id,
+            run: self.job.run.clone(),
+            created_at,
+            repositories,
+            systems: systems.collect(),
+            integrations: integrations.collect(),
+        };
         self.job.store.commit_snapshot(&snapshot).await?;
         Ok(snapshot)
     }

@@ -46,6 +46,43 @@ pub fn based(
     statements.render("transform/based.sql", context! { fields, side => side.as_str(), wanted })
 }
 
+/// Renders the statement that puts both sides of the wanted pairs beside each other and
+/// beside what was agreed.
+///
+/// # Errors
+///
+/// Fails like [`mapped`].
+pub fn compared(statements: &Statements, integration: &Integration) -> Result<String, Error> {
+    let names: Vec<&str> = integration.fields.iter().map(|f| f.name.as_str()).collect();
+    let values = context! {
+        fields => names,
+        left => mapped(statements, integration, Side::Left, Some("plan.wanted_left"))?,
+        right => mapped(statements, integration, Side::Right, Some("plan.wanted_right"))?,
+        base_left => based(statements, integration, Side::Left, "plan.wanted")?,
+        base_right => based(statements, integration, Side::Right, "plan.wanted")?,
+    };
+    statements.render("diff/fields.sql", values)
+}
+
+/// Renders every statement of an integration that depends on the pipeline file, with
+/// the name by which a person finds it.
+///
+/// # Errors
+///
+/// Fails like [`mapped`].
+pub fn compiled(
+    statements: &Statements,
+    integration: &Integration,
+) -> Result<Vec<(&'static str, String)>, Error> {
+    Ok(vec![
+        ("left", mapped(statements, integration, Side::Left, None)?),
+        ("right", mapped(statements, integration, Side::Right, None)?),
+        ("base-left", based(statements, integration, Side::Left, "plan.wanted")?),
+        ("base-right", based(statements, integration, Side::Right, "plan.wanted")?),
+        ("compared", compared(statements, integration)?),
+    ])
+}
+
 /// Returns the qualified name of the neutral view that a collection reads.
 pub fn relation(collection: &Collection) -> String {
     view(collection, collection.artifact.view)

@@ -36,7 +36,7 @@ pub use lease::{Holder, Lease};
 pub use part::{PART_ROWS_MAX, PART_ROWS_MEAN, PART_ROWS_MIN, PartRef, PartWriter};
 pub use prune::Pruned;
 pub use sheet::SheetRef;
-pub use snapshot::Snapshot;
+pub use snapshot::{Seat, Snapshot};
 pub use table::{Refresh, TableState, sort_by_key};
 
 use files::Files;

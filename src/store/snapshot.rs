@@ -30,6 +30,22 @@ pub struct Snapshot {
     pub created_at: DateTime<Utc>,
     /// Tables by repository and name.
     pub repositories: BTreeMap<String, BTreeMap<String, TableState>>,
+    /// The noun of each repository's system, so that its neutral views can be made
+    /// without asking anybody; absent in snapshots of earlier versions.
+    #[serde(default)]
+    pub systems: BTreeMap<String, String>,
+    /// Where the artifacts of each integration stand, left and right.
+    #[serde(default)]
+    pub integrations: BTreeMap<String, [Seat; 2]>,
+}
+
+/// Where one side's artifacts of an integration stand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seat {
+    /// The repository.
+    pub repository: String,
+    /// The neutral view that lists them.
+    pub view: String,
 }
 
 impl Snapshot {

@@ -64,6 +64,8 @@ fn snapshot(id: &str, parts: Vec<PartRef>) -> Snapshot {
         run: RunId::from("run-1"),
         created_at: now(),
         repositories: BTreeMap::from([("ado".to_owned(), BTreeMap::from([("cases".to_owned(), table)]))]),
+        systems: BTreeMap::new(),
+        integrations: BTreeMap::new(),
     }
 }
 

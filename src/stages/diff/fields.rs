@@ -3,7 +3,6 @@
 use arrow::array::StringArray;
 use arrow::record_batch::RecordBatch;
 use futures::StreamExt;
-use minijinja::context;
 
 use super::{Agreed, Texts, Work, cell, publish};
 use crate::model::{PairId, Side, WriteValue};
@@ -50,7 +49,7 @@ impl Work<'_> {
     /// Compares the fields of every pair of an integration that is not at rest.
     pub(super) async fn compare_fields(&mut self, integration: &Integration) -> Result<(), sql::Error> {
         self.publish_wanted(integration)?;
-        let statement = self.fields_statement(integration)?;
+        let statement = transform::compared(self.inputs.statements, integration)?;
         let what = format!("comparing {}", integration.name);
         let frame =
             self.inputs.sql.context().sql(&statement).await.map_err(sql::Error::engine(what.clone()))?;
@@ -84,19 +83,6 @@ impl Work<'_> {
             publish(self.inputs.sql, name, &["key"], &keys)?;
         }
         Ok(())
-    }
-
-    fn fields_statement(&self, integration: &Integration) -> Result<String, sql::Error> {
-        let statements = self.inputs.statements;
-        let names: Vec<String> = integration.fields.iter().map(|f| f.name.clone()).collect();
-        let values = context! {
-            fields => names,
-            left => transform::mapped(statements, integration, Side::Left, Some("plan.wanted_left"))?,
-            right => transform::mapped(statements, integration, Side::Right, Some("plan.wanted_right"))?,
-            base_left => transform::based(statements, integration, Side::Left, "plan.wanted")?,
-            base_right => transform::based(statements, integration, Side::Right, "plan.wanted")?,
-        };
-        statements.render("diff/fields.sql", values)
     }
 
     fn compare_batch(&mut self, integration: &Integration, batch: &RecordBatch) {
