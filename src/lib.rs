@@ -6,7 +6,6 @@ pub mod http;
 pub mod journal;
 pub mod model;
 pub mod pipeline;
-pub mod report;
 pub mod sandbox;
 pub mod sql;
 pub mod stages;

@@ -107,8 +107,7 @@ impl Loading<'_> {
     /// Fails only if the journal cannot be written; what systems refuse is in
     /// [`Loaded::rejected`].
     pub async fn load(&self, changes: &[Planned], pairs: &mut Pairs) -> Result<Loaded, Failure> {
-        let mut work =
-            Work { loading: self, changes, pairs, out: Loaded::default(), opened: HashMap::new() };
+        let mut work = Work { loading: self, changes, pairs, out: Loaded::default(), opened: HashMap::new() };
         let last = self.integrations.iter().map(rank).max().unwrap_or(0);
         for wave in 0..=last {
             let now: Vec<&Integration> = self.integrations.iter().filter(|i| rank(i) == wave).collect();
