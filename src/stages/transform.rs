@@ -53,7 +53,7 @@ pub fn based(
 ///
 /// Fails like [`mapped`].
 pub fn compared(statements: &Statements, integration: &Integration) -> Result<String, Error> {
-    let names: Vec<&str> = integration.fields.iter().map(|f| f.name.as_str()).collect();
+    let names: Vec<String> = integration.fields.iter().map(|f| f.name.clone()).collect();
     let values = context! {
         fields => names,
         left => mapped(statements, integration, Side::Left, Some("plan.wanted_left"))?,

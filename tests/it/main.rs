@@ -1,9 +1,20 @@
 //! Integration tests.
 
-/// The views through which everything else sees Azure DevOps.
-mod azure_devops_views;
-/// The connector of Jira Xray against the emulator of both.
-mod jira_xray;
-
 /// Azure DevOps, read and written, against its emulator.
 mod azure_devops;
+/// The views through which everything else sees Azure DevOps.
+mod azure_devops_views;
+/// Descriptions of REST interfaces as the vendors publish them.
+mod described;
+/// Both readings of the vendors' documents, held against these documents.
+mod fidelity;
+/// GraphQL documents against a published schema.
+mod graphql;
+/// The connector of Jira Xray against the emulator of both.
+mod jira_xray;
+/// A proxy that writes down what passes.
+mod recorder;
+/// Reading the source tree.
+mod source;
+/// What the source tree must look like.
+mod tidy;

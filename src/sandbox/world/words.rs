@@ -196,11 +196,9 @@ pub(super) fn description(shape: usize) -> RichText {
         ])],
         6 => vec![Block::List {
             ordered: true,
-            items: vec![
-                vec![paragraph("Prepare the machine")],
-                vec![paragraph("Install the build under test")],
-                vec![paragraph("Note the version")],
-            ],
+            items: ["Prepare the machine", "Install the build under test", "Note the version"]
+                .map(|item| vec![paragraph(item)])
+                .into(),
         }],
         7 => vec![Block::Paragraph(vec![
             text("Für Größen über 10⁹ gilt die Norm."),

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use minijinja::context;
 
 use super::{Texts, Work};
-use crate::model::{PairId, Side};
+use crate::model::{PairId, RelationshipSpec, Side};
 use crate::sql;
 use crate::stages::plan::{Held, Loss, Planned, Waiting};
 use crate::stages::spec::{Integration, ReferencePair};
@@ -148,22 +148,23 @@ impl Work<'_> {
     async fn reach(&self, integration: &Integration, to: Side) -> Result<Option<Reach>, sql::Error> {
         let collection = integration.side(to);
         let needs_plan = |r: &ReferencePair| {
-            let holder = self.inputs.integrations.iter().find(|i| i.name == r.target);
-            let artifact = holder.map(|i| &i.side(to).artifact);
-            artifact
-                .filter(|a| a.holds_slots)?
-                .relationships
-                .iter()
-                .find(|s| s.required && self.is_plan(integration, to, s.target))
+            let holder = self.inputs.integrations.iter().find(|i| i.name == r.target)?;
+            let artifact = &holder.side(to).artifact;
+            let names_plan = |s: &&RelationshipSpec| s.required && self.is_plan(integration, to, s.target);
+            let spec = artifact.relationships.iter().find(names_plan)?;
+            artifact.holds_slots.then_some((artifact.name, spec.name))
         };
         let spec = integration.references.iter().find_map(needs_plan);
-        let (true, Some(spec)) = (collection.artifact.lives_in_slot, spec) else { return Ok(None) };
+        let (true, Some((artifact, relationship))) = (collection.artifact.lives_in_slot, spec) else {
+            return Ok(None);
+        };
         let values = context! {
             membership => transform::view(collection, "membership"),
             link => transform::view(collection, "link"),
-            relationship => spec.name,
+            artifact,
+            relationship,
         };
-        let mut reach = Reach { relationship: spec.name, ..Reach::default() };
+        let mut reach = Reach { relationship, ..Reach::default() };
         let statement = self.inputs.statements.render("diff/reach.sql", values)?;
         for batch in self.inputs.sql.rows("reading which cases each plan holds", &statement).await? {
             let texts = Texts(&batch);
