@@ -119,6 +119,11 @@ impl From<Failure> for Stop {
                 stop.chain.extend(details);
                 stop.hint("nothing was written; add the values to the pipeline file, or `other: hold` there")
             }
+            Failure::Stopped => Self::of(STOPPED, &failure)
+                .hint("nothing is lost: the next run settles what this one left open, and goes on"),
+            Failure::Refused(why) => {
+                Self::new(USAGE, why).hint("nothing was written; make a new plan and review that")
+            }
             other => Self::of(BUG, &other),
         }
     }

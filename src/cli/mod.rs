@@ -1,6 +1,7 @@
 //! The command line: arguments, streams, exit codes. It reads the environment and
 //! the clock, and hands both to the library, which has neither.
 
+mod apply;
 mod audit;
 mod check;
 mod compile;
@@ -72,6 +73,8 @@ enum Command {
     Sync(sync::SyncArgs),
     /// Show what a sync would write, and write nothing
     Plan(plan::PlanArgs),
+    /// Load a plan that was reviewed, and nothing else
+    Apply(apply::ApplyArgs),
     /// Find what is wrong before anything moves
     Check(check::CheckArgs),
     /// Query what is staged, at a prompt or once
@@ -147,6 +150,7 @@ async fn dispatch(cli: &Cli) -> Result<u8, Stop> {
     match &cli.command {
         Command::Sync(args) => args.run(&cli.common).await,
         Command::Plan(args) => args.run(&cli.common).await,
+        Command::Apply(args) => args.run(&cli.common).await,
         Command::Check(args) => args.run(&cli.common).await,
         Command::Compile(args) => args.run(&cli.common),
         Command::Sql(args) => args.run(&cli.common).await,

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::exit::Stop;
-use super::sync::execute;
+use super::sync::{execute, stop_on_signal};
 use super::{Common, Target, output};
 use crate::model::WriteValue;
 use crate::stages::Options;
@@ -35,8 +35,13 @@ pub(super) struct PlanArgs {
 
 impl PlanArgs {
     pub(super) async fn run(&self, common: &Common) -> Result<u8, Stop> {
-        let options =
-            Options { load: false, full: self.full, reconcile: self.reconcile, only: self.only.clone() };
+        let options = Options {
+            load: false,
+            full: self.full,
+            reconcile: self.reconcile,
+            only: self.only.clone(),
+            stop: stop_on_signal(common),
+        };
         let done = execute(common, &self.target, options).await?;
         if self.json {
             println!("{}", serde_json::to_string(&done.report).unwrap_or_default());

@@ -1,9 +1,13 @@
 //! `sync`: all stages; the nightly job.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use clap::Args;
 
-use super::exit::Stop;
+use super::exit::{STOPPED, Stop};
 use super::open::{holder, is_gone, now, open, run_id};
+use super::sandbox::interrupted;
 use super::{Common, Target, output};
 use crate::stages::plan::Held;
 use crate::stages::{self, Done, Job, Options};
@@ -33,8 +37,13 @@ pub(super) struct SyncArgs {
 
 impl SyncArgs {
     pub(super) async fn run(&self, common: &Common) -> Result<u8, Stop> {
-        let options =
-            Options { load: true, full: self.full, reconcile: self.reconcile, only: self.only.clone() };
+        let options = Options {
+            load: true,
+            full: self.full,
+            reconcile: self.reconcile,
+            only: self.only.clone(),
+            stop: stop_on_signal(common),
+        };
         let done = execute(common, &self.target, options).await?;
         if self.json {
             println!("{}", serde_json::to_string(&done.report).unwrap_or_default());
@@ -45,6 +54,22 @@ impl SyncArgs {
         }
         Ok(done.report.exit)
     }
+}
+
+/// Returns a flag that the first SIGINT or SIGTERM sets; the second ends the process at once.
+pub(super) fn stop_on_signal(common: &Common) -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let (flag, quiet) = (stop.clone(), common.quiet);
+    tokio::spawn(async move {
+        interrupted().await;
+        flag.store(true, Ordering::Relaxed);
+        if !quiet {
+            eprintln!("ending after the requests in flight; once more ends at once");
+        }
+        interrupted().await;
+        std::process::exit(i32::from(STOPPED));
+    });
+    stop
 }
 
 /// Makes a run and keeps the sandbox's state, however the run ends.
@@ -75,7 +100,7 @@ pub(super) async fn execute(common: &Common, target: &Target, options: Options) 
     Ok(done?)
 }
 
-fn list(what: &str, rows: &[Held]) {
+pub(super) fn list(what: &str, rows: &[Held]) {
     if rows.is_empty() {
         return;
     }

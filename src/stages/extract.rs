@@ -1,6 +1,7 @@
 //! The extraction: every table of every repository, whole or by what changed, into parts.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::{Array, AsArray};
 use arrow::record_batch::RecordBatch;
@@ -36,6 +37,8 @@ pub struct Extraction<'a> {
     pub before: Option<&'a Snapshot>,
     /// Read everything anew.
     pub full: bool,
+    /// Set from outside to end reading.
+    pub stop: &'a AtomicBool,
     /// When reading begins.
     pub now: DateTime<Utc>,
 }
@@ -121,6 +124,9 @@ impl Extraction<'_> {
         let mut rows = Vec::new();
         while let Some(page) = stream.next().await {
             rows.push(page?.rows);
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(Failure::Stopped);
+            }
         }
         Ok(rows)
     }

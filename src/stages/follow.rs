@@ -1,6 +1,7 @@
 //! Brings a snapshot up to date with what a load wrote, without reading everything again.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::AtomicBool;
 
 use super::commit::ReadBack;
 use super::extract::Extraction;
@@ -35,6 +36,7 @@ pub(super) async fn follow(
             tables.insert(table.to_owned(), TableState { rows, ..state });
         }
     }
+    let never = AtomicBool::new(false);
     for repository in related(integrations, loaded) {
         let Some(connector) = repositories.get(&repository) else { continue };
         let artifacts: HashSet<&str> = connector.artifacts().iter().map(|a| a.table).collect();
@@ -46,6 +48,8 @@ pub(super) async fn follow(
             connector,
             before: None,
             full: true,
+            // What was written must be read: a run that is ended commits what it did.
+            stop: &never,
             now: snapshot.created_at,
         };
         for spec in specs {

@@ -1,7 +1,7 @@
 //! The load: planned changes, wave by wave, each batch journalled before and after.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures::future::join;
 
@@ -67,6 +67,8 @@ pub struct Loading<'a> {
     /// The number of the next change. Systems keep it in tokens, so that no two
     /// changes of a pipeline may have the same, in whatever run.
     pub next: &'a AtomicU64,
+    /// Set from outside to end the load after the batches in flight.
+    pub stop: &'a AtomicBool,
 }
 
 impl std::fmt::Debug for Loading<'_> {
@@ -100,6 +102,10 @@ struct Work<'a> {
 }
 
 impl Loading<'_> {
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
     /// Carries out changes and completes the pairs with the keys that come out.
     ///
     /// # Errors
@@ -112,6 +118,9 @@ impl Loading<'_> {
         for wave in 0..=last {
             let now: Vec<&Integration> = self.integrations.iter().filter(|i| rank(i) == wave).collect();
             for integration in &now {
+                if self.is_stopped() {
+                    return Ok(work.out);
+                }
                 if integration.sides.iter().any(|c| c.artifact.lives_in_slot) {
                     work.open_slots(integration).await?;
                 }
@@ -119,6 +128,9 @@ impl Loading<'_> {
                 work.update(integration).await?;
             }
             for integration in &now {
+                if self.is_stopped() {
+                    return Ok(work.out);
+                }
                 work.relate(integration).await?;
             }
         }
@@ -332,7 +344,7 @@ impl<'a> Work<'a> {
             connector.ok_or_else(|| Failure::Defect(format!("repository {repository} is not connected")))?;
         let mut done = Vec::with_capacity(sent.len());
         let mut rest = sent.into_iter().peekable();
-        while rest.peek().is_some() {
+        while rest.peek().is_some() && !self.loading.is_stopped() {
             let batch: Vec<Sent<'a>> = rest.by_ref().take(BATCH_CHANGES_MAX).collect();
             let changes: Vec<Change> = batch.iter().map(|s| s.change.clone()).collect();
             let number = self.loading.journal.begin(&integration.name, repository, side, &changes).await?;

@@ -7,6 +7,7 @@
 //! a plan) is found by diffing again, up to [`ROUNDS_MAX`] times.
 
 mod absence;
+pub mod apply;
 pub mod audit;
 pub mod check;
 pub mod commit;
@@ -84,6 +85,12 @@ pub enum Failure {
     /// Values that no map lists, on the first run: nothing was written.
     #[error("{} values are in no map, first of all: {}", .0.len(), .0.first().map_or("", |h| h.detail.as_str()))]
     Unmapped(Vec<plan::Held>),
+    /// The run was ended from outside before it wrote anything further.
+    #[error("the run was interrupted")]
+    Stopped,
+    /// A plan may not be applied any more; nothing was written.
+    #[error("{0}")]
+    Refused(String),
     /// Something that cannot happen did.
     #[error("defect: {0}")]
     Defect(String),

@@ -32,6 +32,9 @@ pub struct Report {
     pub rounds: u32,
 }
 
+/// The exit code of a run that was ended from outside.
+pub const EXIT_STOPPED: u8 = 4;
+
 /// An integration in numbers.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct IntegrationReport {

@@ -1,7 +1,8 @@
 //! One run, from settling to the last commit.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::atomic::AtomicU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -16,7 +17,7 @@ use super::ledger::Ledger;
 use super::load::{CHANGED_MEANWHILE, Loaded, Loading};
 use super::pairing::Pairs;
 use super::plan::{Held, Plan};
-use super::report::{IntegrationReport, Report, RequestReport, SCHEMA};
+use super::report::{EXIT_STOPPED, IntegrationReport, Report, RequestReport, SCHEMA};
 use super::settle::{Settled, settle};
 use super::spec::{Integration, resolve};
 use super::{Clock, Failure, Progress, Repositories};
@@ -48,6 +49,8 @@ pub struct Options {
     pub reconcile: bool,
     /// Only this integration.
     pub only: Option<String>,
+    /// Set from outside to end the run: what is in flight is finished and committed.
+    pub stop: Arc<AtomicBool>,
 }
 
 /// A run to be made.
@@ -90,13 +93,13 @@ pub struct Done {
 }
 
 /// The state of a run under way.
-struct Work<'a> {
-    job: &'a Job<'a>,
+pub(super) struct Work<'a> {
+    pub(super) job: &'a Job<'a>,
     statements: Statements,
-    integrations: Vec<Integration>,
+    pub(super) integrations: Vec<Integration>,
     started: DateTime<Utc>,
-    report: Report,
-    before: Option<Head>,
+    pub(super) report: Report,
+    pub(super) before: Option<Head>,
     leases: Vec<Lease>,
     /// The number of the next change.
     next: AtomicU64,
@@ -109,36 +112,46 @@ struct Work<'a> {
 /// Fails if a system, the store or the mapping cannot be used. What was written
 /// until then is in the journal, and the next run continues from there.
 pub async fn run(job: &Job<'_>) -> Result<Done, Failure> {
-    let started = (job.clock)();
-    let artifacts: BTreeMap<RepositoryId, Vec<Artifact>> =
-        job.repositories.iter().map(|(id, c)| (id.clone(), c.artifacts())).collect();
-    let integrations = resolve(job.pipeline, &artifacts)?;
-    let before = job.store.read_head().await?;
-    let mut work = Work {
-        job,
-        statements: Statements::new(),
-        integrations,
-        started,
-        report: Report {
-            schema: SCHEMA,
-            run: job.run.to_string(),
-            pipeline: job.pipeline.name.clone(),
-            ..Report::default()
-        },
-        before,
-        leases: Vec::new(),
-        next: AtomicU64::new((started.timestamp().max(0) as u64) << CHANGE_BITS),
-    };
+    let mut work = Work::begin(job).await?;
     if job.options.load {
         work.take_leases().await?;
     }
     let done = work.rounds().await;
-    let leases = std::mem::take(&mut work.leases);
-    for lease in leases {
-        // A lease that could not be given back runs out by itself.
-        let _ = job.store.store().release(lease).await;
-    }
+    work.give_leases_back().await;
     done
+}
+
+impl<'a> Work<'a> {
+    /// Prepares a run; no system is asked yet.
+    pub(super) async fn begin(job: &'a Job<'a>) -> Result<Self, Failure> {
+        let started = (job.clock)();
+        let artifacts: BTreeMap<RepositoryId, Vec<Artifact>> =
+            job.repositories.iter().map(|(id, c)| (id.clone(), c.artifacts())).collect();
+        let integrations = resolve(job.pipeline, &artifacts)?;
+        Ok(Work {
+            job,
+            statements: Statements::new(),
+            integrations,
+            started,
+            report: Report {
+                schema: SCHEMA,
+                run: job.run.to_string(),
+                pipeline: job.pipeline.name.clone(),
+                ..Report::default()
+            },
+            before: job.store.read_head().await?,
+            leases: Vec::new(),
+            next: AtomicU64::new((started.timestamp().max(0) as u64) << CHANGE_BITS),
+        })
+    }
+
+    /// Gives the leases back, whatever came of the run.
+    pub(super) async fn give_leases_back(&mut self) {
+        for lease in std::mem::take(&mut self.leases) {
+            // A lease that could not be given back runs out by itself.
+            let _ = self.job.store.store().release(lease).await;
+        }
+    }
 }
 
 impl Work<'_> {
@@ -150,7 +163,9 @@ impl Work<'_> {
         for round in 1..=ROUNDS_MAX {
             self.report.rounds = round;
             let sql = self.session(&snapshot).await?;
+            self.heed_stop()?;
             let mut found = self.diff(&sql, &snapshot, unsettled.take().unwrap_or_default()).await?;
+            self.heed_stop()?;
             if round == 1 {
                 self.refuse_unmapped(&found.plan)?;
             }
@@ -163,7 +178,7 @@ impl Work<'_> {
             }
             let ended = found.plan.is_empty();
             snapshot = self.load(&sql, snapshot, found, &mut done).await?;
-            if ended {
+            if ended || self.is_stopped() {
                 break;
             }
         }
@@ -172,7 +187,16 @@ impl Work<'_> {
         Ok(done)
     }
 
-    async fn take_leases(&mut self) -> Result<(), Failure> {
+    fn is_stopped(&self) -> bool {
+        self.job.options.stop.load(Ordering::Relaxed)
+    }
+
+    /// Ends a run between two stages; what earlier rounds wrote is committed.
+    fn heed_stop(&self) -> Result<(), Failure> {
+        if self.is_stopped() { Err(Failure::Stopped) } else { Ok(()) }
+    }
+
+    pub(super) async fn take_leases(&mut self) -> Result<(), Failure> {
         for repository in &self.job.pipeline.repositories {
             for project in &repository.settings.projects {
                 let place = format!("{}-{project}", repository.id);
@@ -199,6 +223,7 @@ impl Work<'_> {
                 connector,
                 before: before.as_ref(),
                 full: self.job.options.full,
+                stop: &self.job.options.stop,
                 now: begun,
             };
             let progress = self.job.progress;
@@ -235,7 +260,7 @@ impl Work<'_> {
         Ok(snapshot)
     }
 
-    async fn session(&self, snapshot: &Snapshot) -> Result<Sql, Failure> {
+    pub(super) async fn session(&self, snapshot: &Snapshot) -> Result<Sql, Failure> {
         let sql = open_session(self.job.store, self.job.repositories, snapshot, &self.statements).await?;
         for (name, columns) in [("base", &BASE[..]), ("refs", &REFS[..])] {
             let rows = self.sync(name).await?;
@@ -249,7 +274,12 @@ impl Work<'_> {
         Ok(self.job.store.read_sync(head, name).await?.map(|(_, rows)| rows).unwrap_or_default())
     }
 
-    async fn diff(&mut self, sql: &Sql, snapshot: &Snapshot, settled: Settled) -> Result<Diffed, Failure> {
+    pub(super) async fn diff(
+        &mut self,
+        sql: &Sql,
+        snapshot: &Snapshot,
+        settled: Settled,
+    ) -> Result<Diffed, Failure> {
         let begun = (self.job.clock)();
         let rows = self.sync("pairs").await?;
         let pairs = Pairs::from_batches(&rows).map_err(Failure::Defect)?;
@@ -273,7 +303,7 @@ impl Work<'_> {
     }
 
     /// Loads a plan, reads back, and commits.
-    async fn load(
+    pub(super) async fn load(
         &mut self,
         sql: &Sql,
         snapshot: Snapshot,
@@ -288,6 +318,7 @@ impl Work<'_> {
             journal: &ledger,
             progress: self.job.progress,
             next: &self.next,
+            stop: &self.job.options.stop,
         };
         let loaded = loading.load(&found.plan.changes, &mut found.pairs).await?;
         self.took("load", begun);
@@ -340,7 +371,7 @@ impl Work<'_> {
     }
 
     /// The first run writes nothing while values are in no map.
-    fn refuse_unmapped(&self, plan: &Plan) -> Result<(), Failure> {
+    pub(super) fn refuse_unmapped(&self, plan: &Plan) -> Result<(), Failure> {
         let unmapped: Vec<Held> =
             plan.held.iter().filter(|h| h.reason == "unmapped value").cloned().collect();
         if self.before.is_none() && !unmapped.is_empty() {
@@ -349,7 +380,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn keep_plan(&self, plan: &Plan) -> Result<(), Failure> {
+    pub(super) async fn keep_plan(&self, plan: &Plan) -> Result<(), Failure> {
         for (name, rows) in plan.tables() {
             let location = self.job.store.plan_location(&self.job.run, name);
             self.job.store.write_sheet_rows(&location, rows.schema(), vec![rows]).await?;
@@ -357,19 +388,19 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn keep_report(&self, done: &Done) -> Result<(), Failure> {
+    pub(super) async fn keep_report(&self, done: &Done) -> Result<(), Failure> {
         let text = serde_json::to_vec_pretty(&done.report)
             .map_err(|e| Failure::Defect(format!("the report does not serialise: {e}")))?;
         self.job.store.write_report(&self.job.run, "json", text).await?;
         Ok(())
     }
 
-    fn entry(&mut self, integration: &str) -> &mut IntegrationReport {
+    pub(super) fn entry(&mut self, integration: &str) -> &mut IntegrationReport {
         self.report.integrations.entry(integration.to_owned()).or_default()
     }
 
     /// What stands after the last diff is what the report says of held, waiting and lost.
-    fn count_plan(&mut self, found: &Diffed) {
+    pub(super) fn count_plan(&mut self, found: &Diffed) {
         for (name, [left, right]) in &found.totals {
             let entry = self.entry(name);
             (entry.left.total, entry.right.total) = (*left, *right);
@@ -398,7 +429,7 @@ impl Work<'_> {
         }
     }
 
-    fn finish(&mut self, snapshot: &Snapshot, done: &mut Done) {
+    pub(super) fn finish(&mut self, snapshot: &Snapshot, done: &mut Done) {
         for entry in self.report.integrations.values_mut() {
             for side in [&mut entry.left, &mut entry.right] {
                 side.unchanged = side.total.saturating_sub(side.created + side.updated);
@@ -412,6 +443,9 @@ impl Work<'_> {
         let open =
             |entry: &IntegrationReport| entry.held > 0 || entry.left.rejected + entry.right.rejected > 0;
         self.report.exit = u8::from(self.report.integrations.values().any(open));
+        if self.is_stopped() {
+            self.report.exit = EXIT_STOPPED;
+        }
         self.report.snapshot = snapshot.id.to_string();
         self.report.seconds = seconds((self.job.clock)() - self.started);
         done.report = self.report.clone();

@@ -1,9 +1,13 @@
 //! Integration tests.
 
+/// A reviewed plan is loaded once.
+mod apply_command;
 /// Azure DevOps, read and written, against its emulator.
 mod azure_devops;
 /// The views through which everything else sees Azure DevOps.
 mod azure_devops_views;
+/// What is wrong is found before anything moves.
+mod check_command;
 /// Descriptions of REST interfaces as the vendors publish them.
 mod described;
 /// Both readings of the vendors' documents, held against these documents.
@@ -12,9 +16,13 @@ mod fidelity;
 mod graphql;
 /// The connector of Jira Xray against the emulator of both.
 mod jira_xray;
+/// The program itself, run as people run it.
+mod program;
 /// A proxy that writes down what passes.
 mod recorder;
 /// Reading the source tree.
 mod source;
+/// What is staged can be queried and audited.
+mod sql_command;
 /// What the source tree must look like.
 mod tidy;
