@@ -27,6 +27,7 @@ LEFT JOIN (
     ('Error', 'failed'),
     ('Timeout', 'failed'),
     ('Blocked', 'blocked'),
+    ('Aborted', 'blocked'),
     ('Unspecified', 'not_run'),
     ('None', 'not_run'),
     ('NotExecuted', 'not_run'),
