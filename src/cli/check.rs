@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use futures::TryStreamExt;
+use futures::future::join_all;
 
 use super::exit::{IN_STEP, SYSTEM, Stop, USAGE};
 use super::open::{Opened, open};
@@ -52,8 +53,10 @@ impl CheckArgs {
         let mut findings = vec![Finding::new(Level::Good, &pipeline.name, "the file is sound")];
         let mut exit = IN_STEP;
         let mut offers = BTreeMap::new();
-        for (id, connector) in &opened.repositories {
-            match offer(connector).await {
+        let asked =
+            opened.repositories.iter().map(|(id, connector)| async move { (id, offer(connector).await) });
+        for (id, answer) in join_all(asked).await {
+            match answer {
                 Ok((who, metadata)) => {
                     findings.push(Finding::new(Level::Good, id.as_str(), who));
                     offers.insert(id.clone(), metadata);
@@ -130,7 +133,10 @@ fn unusable(id: &RepositoryId, error: &Error) -> (Finding, u8) {
             (finding.hint("correct the repository's settings in the file"), USAGE)
         }
         ErrorKind::Forbidden => (finding.hint("give the account that right"), USAGE),
-        _ => (finding.hint("the settings may be right; try again later"), SYSTEM),
+        _ => {
+            let hint = "the service is down or cannot be reached from here; is the address right? else try again later";
+            (finding.hint(hint), SYSTEM)
+        }
     }
 }
 

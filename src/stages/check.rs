@@ -9,7 +9,7 @@ use super::spec::Integration;
 use super::transform::relation;
 use crate::connectors::{ArtifactMetadata, FieldMetadata, Metadata};
 use crate::model::{RepositoryId, Side};
-use crate::pipeline::{Collection, FieldMapping, FieldTarget, Pipeline, ValueMapping};
+use crate::pipeline::{Collection, FieldMapping, FieldTarget, Other, Pipeline, ValueMapping};
 use crate::sql::{Error, Sql, literal};
 
 /// How bad a finding is.
@@ -224,6 +224,9 @@ impl Checked {
             let message = format!("`read` lists {}, which {name:?} never is", list(&strange));
             self.push(collection, mapping, Level::Warning, message);
         }
+        if values.other == Other::Hold {
+            return;
+        }
         let unmapped: Vec<String> = known.iter().filter(|k| values.to_model(k).is_none()).cloned().collect();
         if !unmapped.is_empty() {
             let message = format!("{name:?} can be {}, which `read` does not list", list(&unmapped));
@@ -235,22 +238,32 @@ impl Checked {
         if offered.transitions.is_empty() {
             return;
         }
+        let mut unseen: Vec<String> = Vec::new();
         for edge in &collection.transitions {
             let there: Vec<_> = offered.transitions.iter().filter(|(from, ..)| *from == edge.from).collect();
-            let same = |(_, name, to): &&&(String, String, String)| *name == edge.name && *to == edge.to;
-            if there.iter().any(|t| same(&t)) {
-                continue;
+            if there.is_empty() {
+                unseen.push(edge.from.clone());
+            } else if !there.iter().any(|(_, name, to)| *name == edge.name && *to == edge.to) {
+                let known: Vec<String> =
+                    there.iter().map(|(_, name, to)| format!("{name:?} to {to:?}")).collect();
+                let message = format!(
+                    "transition {:?} from {:?} to {:?} is not offered; there are {}",
+                    edge.name,
+                    edge.from,
+                    edge.to,
+                    known.join(", ")
+                );
+                self.findings
+                    .push(Finding::new(Level::Problem, &collection.name, message).at(collection.line));
             }
-            let what = format!("transition {:?} from {:?} to {:?}", edge.name, edge.from, edge.to);
-            let (level, message) = match there.is_empty() {
-                true => (Level::Warning, format!("{what} cannot be checked: nothing shows that status now")),
-                false => {
-                    let known: Vec<String> =
-                        there.iter().map(|(_, name, to)| format!("{name:?} to {to:?}")).collect();
-                    (Level::Problem, format!("{what} is not offered; there are {}", known.join(", ")))
-                }
-            };
-            self.findings.push(Finding::new(level, &collection.name, message).at(collection.line));
+        }
+        let count = unseen.len();
+        unseen.sort();
+        unseen.dedup();
+        if count > 0 {
+            // Systems tell transitions of an artifact and not of a workflow.
+            let message = format!("{count} transitions cannot be checked: nothing is {} now", list(&unseen));
+            self.findings.push(Finding::new(Level::Warning, &collection.name, message).at(collection.line));
         }
     }
 }
@@ -302,12 +315,7 @@ pub async fn present_values(
                 let what = format!("listing the values of {:?} in {}", mapping.field, collection.name);
                 for (value, rows) in counted(&sql.rows(&what, &statement).await?) {
                     if values.to_model(&value).is_none() {
-                        let message = format!(
-                            "{rows} rows have {value:?} in {:?}, which `read` does not list",
-                            mapping.field
-                        );
-                        let finding = Finding::new(Level::Problem, &collection.name, message);
-                        findings.push(finding.at(mapping.line).hint("list it under `read`, or set `other:`"));
+                        findings.push(unlisted(collection, mapping, values, &value, rows));
                     }
                 }
             }
@@ -315,6 +323,23 @@ pub async fn present_values(
     }
     findings.dedup();
     Ok(findings)
+}
+
+/// A value that no map lists stops the first run, unless the file says to hold it.
+fn unlisted(
+    collection: &Collection,
+    mapping: &FieldMapping,
+    values: &ValueMapping,
+    value: &str,
+    rows: i64,
+) -> Finding {
+    let what = format!("{rows} rows have {value:?} in {:?}, which `read` does not list", mapping.field);
+    let finding = match values.other == Other::Hold {
+        true => Finding::new(Level::Warning, &collection.name, format!("{what}; it is held there")),
+        false => Finding::new(Level::Problem, &collection.name, what)
+            .hint("list it under `read`, or set `other: hold`"),
+    };
+    finding.at(mapping.line)
 }
 
 fn counted(batches: &[RecordBatch]) -> Vec<(String, i64)> {
