@@ -9,7 +9,7 @@ use futures::future::join_all;
 use super::exit::{IN_STEP, SYSTEM, Stop, USAGE};
 use super::open::{Opened, open};
 use super::{Common, Target};
-use crate::connectors::{Error, ErrorKind, Metadata, SharedConnector};
+use crate::connectors::{Error, ErrorKind, Metadata, SharedConnector, connect};
 use crate::model::{Artifact, RepositoryId, native_schema};
 use crate::sql::{self, Limits, Sql, Statements};
 use crate::stages::check::{Checked, Finding, Level, mapping, present_values};
@@ -157,8 +157,10 @@ async fn create(
                 .hint("make it by hand, as text, and run check again"),
         });
     }
+    // Connectors remember what a system offered; new ones ask again.
+    let fresh = connect(&opened.pipeline)?;
     for (id, offered) in offers.iter_mut() {
-        if let Some(connector) = opened.repositories.get(id) {
+        if let Some(connector) = fresh.get(id) {
             *offered = connector.metadata().await?;
         }
     }

@@ -112,7 +112,7 @@ impl Work<'_> {
             let then = self.staged(snapshot, &name, side, &keys).await?;
             let now = self.live(&name, side, &keys).await?;
             let moved =
-                keys.into_iter().filter(|key| now.get(key).is_none() || now.get(key) != then.get(key));
+                keys.into_iter().filter(|key| !now.contains_key(key) || now.get(key) != then.get(key));
             drifted.extend(moved.map(|key| (name.clone(), side, key)));
         }
         let mut left_out = Vec::new();

@@ -2,7 +2,7 @@
 
 use testferry::sandbox::{Sandbox, SandboxOptions};
 
-use super::program::Bench;
+use super::program::{self, Bench};
 
 async fn variables() -> (Sandbox, Vec<(String, String)>) {
     let sandbox =
@@ -38,4 +38,21 @@ fn a_missing_variable_is_a_problem_of_the_file() {
     let ended = Bench::new().pipeline_with("check", &[]);
     assert_eq!(ended.code, 2, "{ended:?}");
     assert!(ended.stderr.contains("ADO_PAT"), "{ended:?}");
+}
+
+#[test]
+fn missing_fields_are_named_and_made_on_request() {
+    let bench = Bench::new();
+    let text = std::fs::read_to_string(program::PIPELINE).expect("the pipeline");
+    let renamed = text.replace("      Xray ID: Xray ID", "      Xray Ref: Xray ID");
+    assert_ne!(text, renamed);
+    std::fs::write(bench.path("renamed.yaml"), renamed).expect("a file");
+    let check = ["check", "renamed.yaml", "--sandbox", "--size", "12", "--quiet"];
+    let missing = "Test Case has no custom field \"Xray Ref\" (renamed.yaml:";
+    let before = bench.run(&check);
+    assert_eq!(before.code, 2, "{before:?}");
+    assert!(before.stdout.contains(missing), "{before:?}");
+    bench.run(&[&check[..], &["--create-fields"]].concat());
+    let after = bench.run(&check);
+    assert!(!after.stdout.contains("Xray Ref"), "{after:?}");
 }

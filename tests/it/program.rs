@@ -5,50 +5,51 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-const PIPELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/pipelines/ado-xray.yaml");
+/// The shipped pipeline.
+pub(crate) const PIPELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/pipelines/ado-xray.yaml");
 
 /// A staging folder that the program works on.
-pub struct Bench {
+pub(crate) struct Bench {
     folder: TempDir,
 }
 
 /// What a command left behind.
 #[derive(Debug)]
-pub struct Ended {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Bench {
-    pub fn new() -> Bench {
+    pub(crate) fn new() -> Bench {
         Bench { folder: tempfile::tempdir().expect("a folder") }
     }
 
     /// A bench on which a small company was read and nothing written.
-    pub fn planned() -> Bench {
+    pub(crate) fn planned() -> Bench {
         let bench = Bench::new();
         let ended = bench.pipeline("plan", &["--sandbox", "--size", "12", "--quiet"]);
         assert!(ended.code <= 1, "{ended:?}");
         bench
     }
 
-    pub fn path(&self, name: &str) -> std::path::PathBuf {
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
         self.folder.path().join(name)
     }
 
     /// Runs a command that takes no pipeline file.
-    pub fn run(&self, arguments: &[&str]) -> Ended {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
         self.run_with(arguments, &[])
     }
 
     /// Runs a command over the shipped pipeline.
-    pub fn pipeline(&self, command: &str, arguments: &[&str]) -> Ended {
+    pub(crate) fn pipeline(&self, command: &str, arguments: &[&str]) -> Ended {
         self.run(&[&[command, PIPELINE], arguments].concat())
     }
 
     /// Runs a command over the shipped pipeline with these variables and no others.
-    pub fn pipeline_with(&self, command: &str, variables: &[(String, String)]) -> Ended {
+    pub(crate) fn pipeline_with(&self, command: &str, variables: &[(String, String)]) -> Ended {
         self.run_with(&[command, PIPELINE], variables)
     }
 
