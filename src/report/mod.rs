@@ -1,3 +1,1 @@
-//! What runs and audits leave for people to read.
-
-pub mod audit;
+//! report.
