@@ -1,4 +1,7 @@
 //! Exit codes, and how a failure is told.
+//!
+//! A run that ended well brings its own code with its report: 0, or 1 if something was
+//! rejected or is held.
 
 use std::process::ExitCode;
 
@@ -9,14 +12,10 @@ use crate::{pipeline, sandbox, sql, store};
 
 /// In step; losses may stand.
 pub(super) const IN_STEP: u8 = 0;
-/// Done, but something was rejected or held.
-pub(super) const HELD: u8 = 1;
 /// The command line or the file is wrong; nothing was written.
 pub(super) const USAGE: u8 = 2;
 /// A system or the store could not be used.
 pub(super) const SYSTEM: u8 = 3;
-/// Interrupted, out of time, or a brake.
-pub(super) const STOPPED: u8 = 4;
 /// Our bug.
 pub(super) const BUG: u8 = 70;
 
