@@ -1,7 +1,4 @@
 //! Exit codes, and how a failure is told.
-//!
-//! A run that ended well brings its own code with its report: 0, or 1 if something was
-//! rejected or is held.
 
 use std::process::ExitCode;
 
@@ -12,6 +9,8 @@ use crate::{pipeline, sandbox, sql, store};
 
 /// In step; losses may stand.
 pub(super) const IN_STEP: u8 = 0;
+/// Done, but something was rejected or held.
+pub(super) const HELD: u8 = 1;
 /// The command line or the file is wrong; nothing was written.
 pub(super) const USAGE: u8 = 2;
 /// A system or the store could not be used.

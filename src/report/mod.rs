@@ -1,1 +1,3 @@
-//! report.
+//! What runs and audits leave for people to read.
+
+pub mod audit;

@@ -234,7 +234,8 @@ impl Definitions {
         let answer = |response: &Value| {
             let response = resolve(document, response);
             let schema = response.get("schema").or_else(|| json_of(response));
-            schema.map_or(Value::Null, |schema| self.whole(schema))
+            let says = schema.filter(|schema| **schema != json!({}));
+            says.map_or(Value::Null, |schema| self.whole(schema))
         };
         Operation {
             method: method.to_uppercase(),
@@ -280,7 +281,15 @@ impl Definitions {
             if name == "JsonPatchDocument" {
                 return json!({ "type": "array", "items": reference("JsonPatchOperation", true) });
             }
+            // Described as an object around the links, served as the links themselves.
+            if self.habit == Habit::Swagger && name == "ReferenceLinks" {
+                return json!({ "type": "object" });
+            }
             return reference(name, closed);
+        }
+        // The parameter of a generic type is anything.
+        if schema["format"] == "T" {
+            return json!({});
         }
         let shaped = ["properties", "allOf", "additionalProperties", "items", "oneOf", "anyOf"];
         let shapeless = shaped.iter().all(|key| schema.get(key).is_none());
