@@ -17,6 +17,9 @@ pub(crate) enum Habit {
     OpenApi,
 }
 
+/// Characters of a validator's words that are shown.
+const WORDS_MAX: usize = 160;
+
 /// The operations of an interface.
 pub(crate) struct Description {
     habit: Habit,
@@ -86,16 +89,16 @@ impl Description {
         found.sort_by_key(|(literals, _)| std::cmp::Reverse(*literals));
         let Some((best, _)) = found.first() else { return Verdict::NotDescribed };
         let best = *best;
-        let mut first = None;
-        for (_, operation) in found.iter().filter(|(literals, _)| *literals == best) {
-            let problems = self.problems(operation, exchange);
-            if problems.is_empty() {
-                return Verdict::Fine;
-            }
-            first.get_or_insert((operation.template.clone(), problems));
+        // Operations of one path that differ by their query: the nearest counts.
+        let nearest = found
+            .iter()
+            .filter(|(literals, _)| *literals == best)
+            .map(|(_, operation)| (operation.template.clone(), self.problems(operation, exchange)))
+            .min_by_key(|(_, problems)| problems.len());
+        match nearest {
+            Some((template, problems)) if !problems.is_empty() => Verdict::Differs(template, problems),
+            _ => Verdict::Fine,
         }
-        let (template, problems) = first.unwrap_or_default();
-        Verdict::Differs(template, problems)
     }
 
     /// The part of a path that tells: behind `_apis`, because in front of it the project may be left out.
@@ -156,8 +159,10 @@ impl Description {
             return vec![format!("{what}: no JSON")];
         };
         let mut problems = Vec::new();
-        let listed = schema["type"] == "array" || schema["anyOf"][0]["type"] == "array";
-        if self.habit == Habit::Swagger && listed && body["value"].is_array() {
+        if self.habit == Habit::Swagger {
+            drop_nulls(&mut body);
+        }
+        if self.habit == Habit::Swagger && schema["type"] == "array" && body["value"].is_array() {
             let value = body["value"].take();
             if body["count"] != json!(value.as_array().map_or(0, Vec::len)) {
                 problems.push(format!("{what}: the count is not that of the values"));
@@ -173,7 +178,9 @@ impl Description {
             let path = error.instance_path().to_string();
             let place: Vec<&str> =
                 path.split('/').map(|s| if s.parse::<u64>().is_ok() { "*" } else { s }).collect();
-            let words: String = error.to_string().chars().take(300).collect();
+            let words = error.to_string();
+            // The end says what was expected, the beginning repeats what was found.
+            let words: String = words.chars().skip(words.chars().count().saturating_sub(WORDS_MAX)).collect();
             format!("{what}{}: {words}", place.join("/"))
         }));
         problems
@@ -227,7 +234,8 @@ impl Definitions {
         let answer = |response: &Value| {
             let response = resolve(document, response);
             let schema = response.get("schema").or_else(|| json_of(response));
-            schema.map_or(Value::Null, |schema| self.whole(schema))
+            let says = schema.filter(|schema| **schema != json!({}));
+            says.map_or(Value::Null, |schema| self.whole(schema))
         };
         Operation {
             method: method.to_uppercase(),
@@ -259,9 +267,8 @@ impl Definitions {
     }
 
     fn convert(&self, schema: &Value, closed: bool) -> Value {
-        let nullable = self.habit == Habit::Swagger || schema["nullable"] == true;
         let converted = self.convert_value(schema, closed);
-        match nullable && converted != json!({}) {
+        match schema["nullable"] == true {
             true => json!({ "anyOf": [converted, { "type": "null" }] }),
             false => converted,
         }
@@ -274,7 +281,15 @@ impl Definitions {
             if name == "JsonPatchDocument" {
                 return json!({ "type": "array", "items": reference("JsonPatchOperation", true) });
             }
+            // Described as an object around the links, served as the links themselves.
+            if self.habit == Habit::Swagger && name == "ReferenceLinks" {
+                return json!({ "type": "object" });
+            }
             return reference(name, closed);
+        }
+        // The parameter of a generic type is anything.
+        if schema["format"] == "T" {
+            return json!({});
         }
         let shaped = ["properties", "allOf", "additionalProperties", "items", "oneOf", "anyOf"];
         let shapeless = shaped.iter().all(|key| schema.get(key).is_none());
@@ -336,6 +351,18 @@ impl Definitions {
                 out.insert("pattern".into(), format!("(?i)^{one}(, ?{one})*$").into());
             }
         }
+    }
+}
+
+/// Microsoft's answers spell what is absent as `null` here and leave it out there.
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|_, member| !member.is_null());
+            map.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(list) => list.iter_mut().for_each(drop_nulls),
+        _ => {}
     }
 }
 

@@ -130,8 +130,11 @@ impl Walk<'_> {
         };
         let place = format!("{object}.{name}");
         for (argument, value) in &field.arguments {
+            let value = value.node.clone().into_const_with(|name| Ok::<_, ()>(variable(&name)));
             match inputs.get(argument.node.as_str()) {
-                Some(ty) => self.value(&format!("{place}({})", argument.node), ty, &value.node),
+                Some(ty) => {
+                    self.value(&format!("{place}({})", argument.node), ty, &value.unwrap_or_default())
+                }
                 None => self.problems.push(format!("{place} has no argument {}", argument.node)),
             }
         }
@@ -148,9 +151,9 @@ impl Walk<'_> {
         }
     }
 
-    fn value(&mut self, place: &str, ty: &Type, value: &Value<Name>) {
-        if let Value::Variable(name) = value {
-            match self.variables.get(name.as_str()) {
+    fn value(&mut self, place: &str, ty: &Type, value: &Value) {
+        if let Some(name) = variable_name(value) {
+            match self.variables.get(name) {
                 // One value where a list is wanted is a list of one.
                 Some(declared) if base(declared) == base(ty) && (declared.nullable <= ty.nullable) => {}
                 Some(declared) => self.problems.push(format!("{place}: ${name} is {declared}, wanted {ty}")),
@@ -173,7 +176,7 @@ impl Walk<'_> {
         }
     }
 
-    fn named(&mut self, place: &str, name: &str, value: &Value<Name>) {
+    fn named(&mut self, place: &str, name: &str, value: &Value) {
         let schema = self.schema;
         if let Some(fields) = schema.inputs.get(name) {
             let Value::Object(object) = value else {
@@ -204,6 +207,18 @@ impl Walk<'_> {
         if !fits {
             self.problems.push(format!("{place}: {value}, wanted {name}"));
         }
+    }
+}
+
+/// A variable as a constant: an enum value that no schema can have.
+fn variable(name: &Name) -> Value {
+    Value::Enum(Name::new(format!("${name}")))
+}
+
+fn variable_name(value: &Value) -> Option<&str> {
+    match value {
+        Value::Enum(name) => name.as_str().strip_prefix('$'),
+        _ => None,
     }
 }
 

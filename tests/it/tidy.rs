@@ -5,16 +5,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::source::{File, Keep, blank, files, functions, without_tests};
 
 /// What each layer may use. What is not named may use nothing of the crate.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     (
         "cli",
-        &["stages", "connectors", "store", "sql", "journal", "http", "pipeline", "model", "text", "sandbox"],
+        &[
+            "stages",
+            "connectors",
+            "store",
+            "sql",
+            "journal",
+            "report",
+            "http",
+            "pipeline",
+            "model",
+            "text",
+            "sandbox",
+        ],
     ),
-    ("stages", &["connectors", "store", "sql", "journal", "pipeline", "model", "text"]),
+    ("stages", &["connectors", "store", "sql", "journal", "report", "pipeline", "model", "text"]),
     ("connectors", &["http", "pipeline", "model", "text"]),
     ("store", &["pipeline", "model", "text"]),
     ("sql", &["pipeline", "model", "text"]),
     ("journal", &["pipeline", "model", "text"]),
+    ("report", &["pipeline", "model", "text"]),
     ("pipeline", &["model", "text"]),
     ("http", &[]),
     ("text", &["model"]),
