@@ -15,6 +15,8 @@ pub(super) const HELD: u8 = 1;
 pub(super) const USAGE: u8 = 2;
 /// A system or the store could not be used.
 pub(super) const SYSTEM: u8 = 3;
+/// Interrupted, out of time, or a brake.
+pub(super) const STOPPED: u8 = 4;
 /// Our bug.
 pub(super) const BUG: u8 = 70;
 
