@@ -26,6 +26,7 @@
 //! - [`store`]: where parts, snapshots, the agreement, plans, journals and leases lie, and how they
 //!   are committed. Does not know what they mean; only `store/layout.rs` spells a path.
 //! - [`journal`]: intents and outcomes as records. Does not know where they lie.
+//! - [`report`]: pages for people. Knows nothing of the crate.
 //! - [`sql`]: the query engine with its limits, our functions, and the statements of `sql/`, which
 //!   are templates. Does not know which pipeline runs.
 //! - [`stages`]: settle, extract, diff, load, read back, commit: the only place where the parts
@@ -37,7 +38,7 @@
 //!   below does.
 //!
 //! Outside `src`: `pipelines/` the shipped pipeline files, `sql/<system>/` the neutral views of each
-//! system, `sql/{transform,diff,load}/` the statements over them, `tests/it/` the tests of the whole.
+//! system, `sql/{transform,diff,load,audit}/` the statements over them, `tests/it/` the tests of the whole.
 //!
 //! # Invariants
 //!
