@@ -18,6 +18,8 @@ mod graphql;
 mod jira_xray;
 /// The program itself, run as people run it.
 mod program;
+/// Whole runs, night after night.
+mod nights;
 /// A proxy that writes down what passes.
 mod recorder;
 /// Reading the source tree.

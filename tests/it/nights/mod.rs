@@ -1,0 +1,8 @@
+//! Whole runs of the shipped pipeline between the emulators, night after night.
+
+/// What everything here works with.
+mod bench;
+/// What people edit on either side.
+mod edits;
+/// A run that finds nothing new.
+mod rest;
