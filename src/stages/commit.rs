@@ -108,7 +108,12 @@ pub fn agreed_after(written: &[Written], back: &ReadBack) -> Vec<Agreed> {
 fn is_ours(rows: &RecordBatch, row: usize, written: &Written) -> bool {
     let rev = rows.column_by_name("rev").and_then(|c| c.as_string_opt::<i32>());
     let rev = rev.filter(|c| c.is_valid(row)).map(|c| c.value(row));
-    matches!((rev, &written.revision), (Some(now), Some(then)) if now == then)
+    match (rev, &written.revision) {
+        (Some(now), Some(then)) => now == then,
+        // A create that returns no revision: how the system spells what it was given is
+        // taken over for formatted text only, where the spelling always differs.
+        _ => written.created && written.formatted,
+    }
 }
 
 /// Looks a field up in the `fields` map of a native row.

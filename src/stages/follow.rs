@@ -39,7 +39,10 @@ pub(super) async fn follow(
     let never = AtomicBool::new(false);
     for repository in related(integrations, loaded) {
         let Some(connector) = repositories.get(&repository) else { continue };
-        let artifacts: HashSet<&str> = connector.artifacts().iter().map(|a| a.table).collect();
+        // Containers are read anew too: a plan brings its root along.
+        let artifacts = connector.artifacts();
+        let artifacts: HashSet<&str> =
+            artifacts.iter().filter(|a| a.view != "container").map(|a| a.table).collect();
         // What no artifact lives in is what ties them together; so is what a slot holds.
         let specs: Vec<_> = connector.tables().into_iter().filter(|t| !artifacts.contains(t.name)).collect();
         let extraction = Extraction {
@@ -68,8 +71,9 @@ fn related(integrations: &[Integration], loaded: &Loaded) -> HashSet<RepositoryI
     for integration in integrations {
         for side in Side::BOTH {
             let written = loaded.touched.contains_key(&(integration.name.clone(), side));
-            let slots = integration.side(side).artifact.holds_slots;
-            if loaded.related.contains(&side) || (written && slots) {
+            let artifact = &integration.side(side).artifact;
+            let brings_more = artifact.holds_slots || matches!(artifact.view, "plan" | "container");
+            if loaded.related.contains(&side) || (written && brings_more) {
                 found.insert(integration.side(side).repository.clone());
             }
         }

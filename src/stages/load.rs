@@ -52,6 +52,10 @@ pub struct Written {
     pub native_field: String,
     /// The revision that the write returned.
     pub revision: Option<String>,
+    /// Whether the artifact was made by this write.
+    pub created: bool,
+    /// Whether the value is formatted text.
+    pub formatted: bool,
 }
 
 /// What a load needs to know.
@@ -467,6 +471,8 @@ impl<'a> Work<'a> {
             key: key.to_string(),
             native_field: field.native_field.clone(),
             revision,
+            created: planned.key.is_none(),
+            formatted: matches!(field.value, WriteValue::Rich(_) | WriteValue::Steps(_)),
         });
     }
 
