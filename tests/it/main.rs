@@ -16,10 +16,10 @@ mod fidelity;
 mod graphql;
 /// The connector of Jira Xray against the emulator of both.
 mod jira_xray;
-/// The program itself, run as people run it.
-mod program;
 /// Whole runs, night after night.
 mod nights;
+/// The program itself, run as people run it.
+mod program;
 /// A proxy that writes down what passes.
 mod recorder;
 /// Reading the source tree.
