@@ -2,6 +2,7 @@
 
 mod creation;
 mod fields;
+mod naming;
 mod pairs;
 mod references;
 
@@ -125,6 +126,7 @@ pub async fn diff(inputs: Inputs<'_>) -> Result<Diffed, sql::Error> {
     for integration in &planned {
         work.compare_fields(integration).await?;
         work.compare_references(integration).await?;
+        work.name_changes(integration).await?;
     }
     for integration in &planned {
         work.check_creations(integration).await?;

@@ -85,7 +85,11 @@ async fn edits_in_azure_devops_are_in_xray_after_one_run() {
     }
     let after = bench.steps(&stepped.1).await;
     assert_eq!(after.len(), before.len() + 1);
-    assert_eq!((&after[0], &after[2..]), (&before[0], &before[1..]));
+    // Xray only appends steps, so that their ids move down while the texts stay.
+    let texts = |steps: &[Value]| -> Vec<[Value; 3]> {
+        steps.iter().map(|s| ["action", "data", "result"].map(|part| s[part].clone())).collect()
+    };
+    assert_eq!((texts(&after[..1]), texts(&after[2..])), (texts(&before[..1]), texts(&before[1..])));
     assert_eq!(
         (&after[1]["action"], &after[1]["result"]),
         (&json!("press the middle key"), &json!("it beeps"))
@@ -193,8 +197,6 @@ async fn cases_move_between_suites_and_join_plans_on_both_sides() {
     assert!(!bench.tests_of("TestSet", from_set).await.contains(&moved_test));
     assert!(bench.tests_of("TestSet", to_set).await.contains(&moved_test));
     assert!(bench.tests_of("TestPlan", second_test_plan).await.contains(&joins.1));
-    let path = format!("testplan/suites?testCaseId={}", joined.0);
-    let _ = path;
     let listed = bench.ado("GET", &format!("testplan/Plans/{second}/suites"), Value::Null).await;
     let mut found = false;
     for suite in list(&listed["value"]) {
