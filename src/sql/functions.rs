@@ -114,6 +114,6 @@ mod tests {
     #[test]
     fn steps_lose_ids_and_empty_tails() {
         let json = r#"[{"id":"2","action":"a"},{"id":"3"}]"#;
-        assert_eq!(canonical_steps(Notation::Plain, json).as_deref(), Some(r#"[{"action":"a"}]"#));
+        assert_eq!(canonical_steps(Notation::Plain, json).as_deref(), Some(r#"[{"action":"<p>a</p>"}]"#));
     }
 }

@@ -69,7 +69,7 @@ pub(super) struct Points {
 
 impl Points {
     /// Chooses the point for a slot: in the configuration asked for and in the case's
-    /// home suite, else the only one there is.
+    /// home suite, else the only one of that suite, else the only one there is.
     fn choose(&self, slot: &Slot) -> Result<i64, String> {
         let case: i64 = slot.case.as_str().parse().map_err(|_| format!("{} is no test case", slot.case))?;
         let plan = self.tree.plan;
@@ -90,10 +90,12 @@ impl Points {
             .find(|node| all.iter().any(|point| suite(point) == node.id))
             .map(|node| node.id);
         let at_home: Vec<i64> = fitting.iter().filter(|p| Some(suite(p)) == home).map(|p| p.id.0).collect();
-        match (at_home.as_slice(), fitting.as_slice(), all) {
-            ([point], _, _) => Ok(*point),
-            ([], [point], _) => Ok(point.id.0),
-            (_, [], [point]) => Ok(point.id.0),
+        let any_at_home: Vec<&Point> = all.iter().filter(|p| Some(suite(p)) == home).collect();
+        match (at_home.as_slice(), fitting.as_slice(), any_at_home.as_slice(), all) {
+            ([point], ..) => Ok(*point),
+            ([], [point], ..) => Ok(point.id.0),
+            (_, [], [point], _) => Ok(point.id.0),
+            (_, [], _, [point]) => Ok(point.id.0),
             _ => Err(format!(
                 "test case {case} has {} test points in plan {plan}, and none is the one for configuration {:?}",
                 all.len(),
