@@ -4,5 +4,9 @@
 mod bench;
 /// What people edit on either side.
 mod edits;
+/// Both sides edited, or the pipeline.
+mod quarrels;
 /// A run that finds nothing new.
 mod rest;
+/// Where secrets must not be.
+mod secrets;
