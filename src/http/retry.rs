@@ -39,7 +39,10 @@ pub(super) const THROTTLES_MAX: u32 = 20;
 ///
 /// Called with every answer that the table would give to the connector.
 #[derive(Clone)]
-pub struct Classify(Arc<dyn Fn(&Request, &Reply) -> Verdict + Send + Sync>);
+pub struct Classify(Arc<Judge>);
+
+/// What a system makes of an answer.
+type Judge = dyn Fn(&Request, &Reply) -> Verdict + Send + Sync;
 
 impl Classify {
     /// Wraps a function.

@@ -236,8 +236,8 @@ mod tests {
 
     #[test]
     fn what_was_not_reviewed_is_not_loaded_and_what_comes_out_differently_is_told() {
-        let mut plan = Plan::default();
-        plan.changes = vec![change("a", "t"), change("b", "new"), change("c", "t")];
+        let mut plan =
+            Plan { changes: vec![change("a", "t"), change("b", "new"), change("c", "t")], ..Plan::default() };
         plan.changes[0].id = 7;
         let left_out = only_reviewed(&mut plan, vec![change("a", "t"), change("b", "old")]);
         let pairs: Vec<&str> = plan.changes.iter().map(|c| c.pair.as_str()).collect();

@@ -175,7 +175,7 @@ async fn snapshot_is_read_back_as_it_was_committed() {
     pipeline.commit_snapshot(&committed).await.unwrap();
     assert_eq!(pipeline.read_snapshot(&committed.id).await.unwrap(), committed);
     pipeline.verify_snapshot(&committed).await.unwrap();
-    assert_eq!(pipeline.list_snapshots().await.unwrap(), [committed.id.clone()]);
+    assert_eq!(pipeline.list_snapshots().await.unwrap(), std::slice::from_ref(&committed.id));
     assert_eq!(store.pipelines().await.unwrap(), ["ado-xray"]);
     let sql = Location::SnapshotSql { pipeline: "ado-xray".into(), id: committed.id };
     let sql = std::fs::read_to_string(store.local_path(&sql).unwrap()).unwrap();

@@ -304,6 +304,7 @@ impl Api {
     }
 
     /// Sends a write and returns its answer if it was accepted.
+    #[expect(clippy::too_many_arguments, reason = "they are the parts of one request")]
     pub(super) async fn write(
         &self,
         method: Method,

@@ -355,10 +355,10 @@ impl AzureDevOps {
 
     /// Lists runs; with `since`, those that changed after it.
     pub(super) async fn runs(&self, project: &str, since: Option<DateTime<Utc>>) -> Result<Vec<Run>, Error> {
-        if let Some(since) = since {
-            if let Some(runs) = self.changed_runs(project, since - OVERLAP).await? {
-                return Ok(runs);
-            }
+        if let Some(since) = since
+            && let Some(runs) = self.changed_runs(project, since - OVERLAP).await?
+        {
+            return Ok(runs);
         }
         let query = vec![("includeRunDetails", "true".to_owned())];
         let pages = self.api.offset_pages::<Run>(

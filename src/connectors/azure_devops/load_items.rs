@@ -398,10 +398,10 @@ fn update_patch(
         let item = current.get(&id);
         // The steps were read just now: an edit since the extraction must not be
         // mistaken for what the plan saw.
-        if let (Some(item), Some(revision)) = (item, revision) {
-            if item.rev != revision {
-                return Err(Outcome::ChangedMeanwhile);
-            }
+        if let (Some(item), Some(revision)) = (item, revision)
+            && item.rev != revision
+        {
+            return Err(Outcome::ChangedMeanwhile);
         }
         match steps::merge(item.and_then(|item| item.text(STEPS)), steps) {
             Ok(xml) => parts[at].json["value"] = json!(xml),

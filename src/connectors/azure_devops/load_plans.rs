@@ -244,16 +244,17 @@ impl AzureDevOps {
         }
         let mut verdicts = self.patch_or_check(&mut patches).await;
         for (i, &n) in owners.iter().enumerate() {
-            if matches!(verdicts[i], Sent::Done { .. }) && !names[i].is_empty() {
-                if let Err(error) = self.rename(&changes[n], is_plan, &names[i]).await {
-                    let words = error.words().to_owned();
-                    if patches[i].parts.is_empty() {
-                        verdicts[i] =
-                            if error.is_refusal() { Sent::Rejected(words) } else { Sent::Unknown(words) };
-                    } else {
-                        let parts = names[i].iter().map(|part| (part.name.clone(), words.clone()));
-                        patches[i].refused.extend(parts);
-                    }
+            if matches!(verdicts[i], Sent::Done { .. })
+                && !names[i].is_empty()
+                && let Err(error) = self.rename(&changes[n], is_plan, &names[i]).await
+            {
+                let words = error.words().to_owned();
+                if patches[i].parts.is_empty() {
+                    verdicts[i] =
+                        if error.is_refusal() { Sent::Rejected(words) } else { Sent::Unknown(words) };
+                } else {
+                    let parts = names[i].iter().map(|part| (part.name.clone(), words.clone()));
+                    patches[i].refused.extend(parts);
                 }
             }
         }
@@ -285,10 +286,10 @@ impl AzureDevOps {
             };
             for &i in &rest {
                 let item = items.iter().find(|item| patches[i].target.as_ref().ok() == Some(&item.id));
-                if let (Some(item), Some(revision)) = (item, patches[i].revision) {
-                    if item.rev != revision {
-                        verdicts[i] = Sent::Changed;
-                    }
+                if let (Some(item), Some(revision)) = (item, patches[i].revision)
+                    && item.rev != revision
+                {
+                    verdicts[i] = Sent::Changed;
                 }
             }
         }
@@ -359,10 +360,10 @@ impl AzureDevOps {
                 continue;
             };
             for verdict in verdicts.iter_mut() {
-                if let Sent::Done { id, rev, .. } = verdict {
-                    if let Some(item) = items.iter().find(|item| item.id == *id) {
-                        *rev = item.rev;
-                    }
+                if let Sent::Done { id, rev, .. } = verdict
+                    && let Some(item) = items.iter().find(|item| item.id == *id)
+                {
+                    *rev = item.rev;
                 }
             }
         }

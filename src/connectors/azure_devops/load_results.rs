@@ -129,11 +129,10 @@ impl AzureDevOps {
             return None;
         }
         let mut body = json!({"state": "Completed"});
-        if run.completed_date.0.is_none() {
-            if let Some(latest) = latest.filter(|at| run.started_date.0.is_none_or(|started| started <= *at))
-            {
-                body["completedDate"] = json!(rfc3339(latest));
-            }
+        if run.completed_date.0.is_none()
+            && let Some(latest) = latest.filter(|at| run.started_date.0.is_none_or(|started| started <= *at))
+        {
+            body["completedDate"] = json!(rfc3339(latest));
         }
         match self.patch_run(project, run.id.0, &body).await {
             Ok(_) => None,
@@ -297,14 +296,14 @@ impl Filled {
     fn check_dates(&mut self, result: &TestResult) {
         let sent = self.body.get("startedDate").and_then(Value::as_str).and_then(instant);
         let started = sent.or(result.started_date.0);
-        if let (Some(started), Some(completed)) = (started, self.completed) {
-            if completed < started {
-                if let Some(body) = self.body.as_object_mut() {
-                    body.remove("completedDate");
-                }
-                self.completed = None;
-                self.refused.push(("Completed Date".to_owned(), "it lies before the start".to_owned()));
+        if let (Some(started), Some(completed)) = (started, self.completed)
+            && completed < started
+        {
+            if let Some(body) = self.body.as_object_mut() {
+                body.remove("completedDate");
             }
+            self.completed = None;
+            self.refused.push(("Completed Date".to_owned(), "it lies before the start".to_owned()));
         }
     }
 }
