@@ -303,6 +303,7 @@ fn all_problems_are_told_at_once() {
     90:15 collections.ado.test-plans.artifact: unknown artifact `Test Plam` | one of `Test Plan`, `Test Suite`, `Test Case`, `Test Run`, `Test Result` [nearest: Test Plan]
     92:14 collections.ado.test-plans.fields.Title: unknown field of the model `Sumary` | one of `Summary`, `Description`, `Formatted ID`, `Status`, `Created`, `Modified`, `URL`, `Xray ID`, `Xray URL`, `Azure DevOps ID`, `Azure DevOps URL`, `Result Status`, `Comment`, `Started`, `Completed`, `Duration` and 1 more [nearest: Summary]
     332:15 integrations.test-plans.conflict: unknown word `rigth` | one of `left`, `right`, `newest`, `hold` [nearest: right]
+    334:39 integrations.test-plans.match: `Summary` is not mapped in `ado.test-plans` | a field that both collections map
     "#);
 }
 

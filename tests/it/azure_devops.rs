@@ -275,7 +275,7 @@ async fn plans_and_suites_are_written_and_found_again() {
             Op::Update { key: plan_key.clone(), fields: vec![write("Title", "Renamed")] },
         )
     };
-    assert_eq!(bench.ado.apply(&[rename.clone()]).await.len(), 1);
+    assert_eq!(bench.ado.apply(std::slice::from_ref(&rename)).await.len(), 1);
     assert_eq!(bench.fields("test_plans", &plan_key).await["Title"], "Renamed");
     assert_eq!(bench.ado.apply(&[rename]).await, [Outcome::ChangedMeanwhile]);
 
@@ -403,7 +403,7 @@ async fn runs_are_opened_filled_completed_and_found_again() {
         ],
         &[("Parent Test Run", &run), ("Parent Test Case", &cases[0]), ("Parent Test Plan", &plan)],
     );
-    assert_eq!(bench.ado.find(&[result.clone()], since).await.unwrap(), [Vec::<Key>::new()]);
+    assert_eq!(bench.ado.find(std::slice::from_ref(&result), since).await.unwrap(), [Vec::<Key>::new()]);
     let (key, _, refused) = bench.apply(result.clone()).await;
     assert_eq!(refused, []);
     assert_eq!(bench.done(result.clone()).await, key);
