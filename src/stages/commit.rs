@@ -16,6 +16,7 @@ use super::{Failure, Repositories};
 use crate::model::{Key, RunId, Side};
 use crate::sql::{self, Sql, Statements};
 use crate::store::{Head, Lease, PipelineStore, SheetRef};
+use crate::text;
 
 /// Keys read back in one call.
 const READ_BACK_MAX: usize = 1000;
@@ -95,6 +96,13 @@ pub fn agreed_after(written: &[Written], back: &ReadBack) -> Vec<Agreed> {
                 && is_ours(rows, row, w)
             {
                 let own = field(rows, row, &w.native_field);
+                // A create call may take a poorer notation than the field holds.
+                let sent = if w.side == Side::Left { &agreed.left } else { &agreed.right };
+                let means =
+                    |text: &Option<String>, notation| text.as_deref().map(|t| text::canonical(notation, t));
+                if w.notation.is_some_and(|notation| means(&own, notation) != means(sent, notation)) {
+                    agreed.degraded = Some(w.side);
+                }
                 match w.side {
                     Side::Left => agreed.left = own,
                     Side::Right => agreed.right = own,

@@ -129,7 +129,8 @@ impl FieldState<'_> {
         let left_changed = self.left.model != base_left.model;
         let right_changed = self.right.model != base_right.model;
         match (left_changed, right_changed) {
-            (false, false) if self.reconcile => self.first_time(),
+            // What one side cannot say is no difference to be mended.
+            (false, false) if self.reconcile && self.degraded_on.is_none() => self.first_time(),
             (false, false) => Decision::Standing,
             (true, false) => self.flow(Side::Left),
             (false, true) => self.flow(Side::Right),

@@ -12,7 +12,9 @@ use super::plan::{Held, Planned, PlannedField};
 use super::spec::{Integration, rank};
 use super::write::native_text;
 use super::{Failure, Progress, Repositories};
-use crate::model::{Change, FieldWrite, Key, Op, Outcome, PairId, ReferenceWrite, Side, Slot, WriteValue};
+use crate::model::{
+    Change, FieldWrite, Key, Notation, Op, Outcome, PairId, ReferenceWrite, Side, Slot, WriteValue,
+};
 
 /// Changes handed to a connector at a time: what the largest bulk call takes.
 const BATCH_CHANGES_MAX: usize = 1000;
@@ -56,6 +58,8 @@ pub struct Written {
     pub created: bool,
     /// Whether the value is formatted text.
     pub formatted: bool,
+    /// The notation of formatted text.
+    pub notation: Option<Notation>,
 }
 
 /// What a load needs to know.
@@ -454,6 +458,9 @@ impl<'a> Work<'a> {
     fn note_field(&mut self, planned: &Planned, field: &PlannedField, key: &Key, revision: Option<String>) {
         let Some(name) = &field.field else { return };
         let sent = native_text(&field.value);
+        let integration = self.loading.integrations.iter().find(|i| i.name == planned.integration);
+        let notation = integration.and_then(|i| i.field(name)).and_then(|f| f.side(planned.side).notation);
+        let notation = notation.filter(|_| matches!(field.value, WriteValue::Rich(_)));
         let (left, right) = match planned.side {
             Side::Left => (sent, field.source.clone()),
             Side::Right => (field.source.clone(), sent),
@@ -473,6 +480,7 @@ impl<'a> Work<'a> {
             revision,
             created: planned.key.is_none(),
             formatted: matches!(field.value, WriteValue::Rich(_) | WriteValue::Steps(_)),
+            notation,
         });
     }
 
