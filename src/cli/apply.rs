@@ -4,7 +4,8 @@ use clap::Args;
 
 use super::exit::Stop;
 use super::open::{holder, is_gone, now, open, run_id};
-use super::sync::{list, stop_on_signal};
+use super::summary::summary;
+use super::sync::stop_on_signal;
 use super::{Common, Target, output};
 use crate::model::RunId;
 use crate::stages::apply::apply;
@@ -47,9 +48,7 @@ impl ApplyArgs {
         if self.json {
             println!("{}", serde_json::to_string(&done.report).unwrap_or_default());
         } else if !common.quiet {
-            println!("{}", output::summary(&done.report).trim_end());
-            list("held", &done.plan.held);
-            list("left out or rejected", &done.rejected);
+            println!("{}", summary(&done).trim_end());
         }
         Ok(done.report.exit)
     }

@@ -18,6 +18,7 @@ mod sandbox;
 mod schema;
 mod snapshots;
 mod sql;
+mod summary;
 mod sync;
 
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Progress and tables for people, on stderr and stdout.
+//! What a run tells while it is under way, on stderr.
 
 use std::io::IsTerminal;
 use std::sync::Mutex;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Color, Common, LogFormat};
-use crate::stages::{Progress, Quiet, Report, SideReport};
+use crate::stages::{Progress, Quiet};
 
 /// Redraws a second; more would only be heat.
 const STEADY_TICK: Duration = Duration::from_millis(200);
@@ -105,79 +105,4 @@ impl Progress for Lines {
             now.pop();
         }
     }
-}
-
-/// Returns the summary that a person wants to read in the morning.
-pub(super) fn summary(report: &Report) -> String {
-    let mut text = format!("\n{}  run {}  snapshot {}\n\n", report.pipeline, report.run, report.snapshot);
-    let head = [
-        "integration",
-        "side",
-        "total",
-        "created",
-        "updated",
-        "unchanged",
-        "rejected",
-        "conflicts",
-        "held",
-        "waiting",
-        "losses",
-    ];
-    let mut rows: Vec<Vec<String>> = vec![head.map(str::to_owned).into()];
-    for (name, i) in &report.integrations {
-        rows.push(side_row(
-            name,
-            "left",
-            &i.left,
-            [i.conflicts, i.held, i.waiting, i.losses].map(|n| n.to_string()),
-        ));
-        rows.push(side_row("", "right", &i.right, Default::default()));
-    }
-    text += &columns(&rows);
-    text += "\n";
-    for (repository, r) in &report.requests {
-        text += &format!(
-            "requests to {repository}: {} reads, {} writes, {} retries",
-            r.reads, r.writes, r.retries
-        );
-        if r.throttled_seconds > 0.0 {
-            text += &format!(", {:.1} s waited for its rate limit", r.throttled_seconds);
-        }
-        text += "\n";
-    }
-    let stages: Vec<String> = report.stages.iter().map(|(stage, s)| format!("{stage} {s:.1} s")).collect();
-    text += &format!("time: {} (all {:.1} s, {} rounds)\n", stages.join(", "), report.seconds, report.rounds);
-    text
-}
-
-fn side_row(name: &str, side: &str, s: &SideReport, rest: [String; 4]) -> Vec<String> {
-    let mut row = vec![name.to_owned(), side.to_owned()];
-    row.extend([s.total, s.created, s.updated, s.unchanged, s.rejected].map(|n| n.to_string()));
-    row.extend(rest);
-    row
-}
-
-/// Lines up columns, the first two to the left and numbers to the right.
-pub(super) fn columns(rows: &[Vec<String>]) -> String {
-    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width =
-        |at: usize| rows.iter().filter_map(|r| r.get(at)).map(|c| c.chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..count).map(width).collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells: Vec<String> = row
-            .iter()
-            .enumerate()
-            .map(|(at, cell)| {
-                if at < 2 {
-                    format!("{cell:<w$}", w = widths[at])
-                } else {
-                    format!("{cell:>w$}", w = widths[at])
-                }
-            })
-            .collect();
-        text += cells.join("  ").trim_end();
-        text += "\n";
-    }
-    text
 }

@@ -3,15 +3,13 @@
 use clap::Args;
 
 use super::exit::Stop;
+use super::summary::{short, summary};
 use super::sync::{execute, stop_on_signal};
-use super::{Common, Target, output};
+use super::{Common, Target};
 use crate::model::WriteValue;
 use crate::stages::Options;
 use crate::stages::plan::{Plan, Planned};
 use crate::stages::write::native_text;
-
-/// Characters of a value that a line shows.
-const VALUE_CHARS: usize = 60;
 
 /// Reads both sides and shows, field by field, what a sync would write; conflicts, and what
 /// is held or lost. `apply` with the run's name loads exactly this plan.
@@ -48,7 +46,7 @@ impl PlanArgs {
         } else {
             print!("{}", text(&done.plan));
             if !common.quiet {
-                println!("{}", output::summary(&done.report).trim_end());
+                println!("{}", summary(&done).trim_end());
             }
         }
         Ok(done.report.exit)
@@ -70,12 +68,12 @@ fn change(planned: &Planned) -> String {
     };
     let mut text = format!("{} {} {what} {:?}\n", planned.pair, planned.side, planned.title);
     for field in &planned.fields {
-        let old = field.old.as_deref().map_or("nothing".to_owned(), short);
+        let old = short(field.old.as_deref());
         let new = match &field.value {
             WriteValue::Transitions(hops) => {
                 hops.iter().map(|h| h.name.as_str()).collect::<Vec<_>>().join(", then ")
             }
-            value => native_text(value).as_deref().map_or("nothing".to_owned(), short),
+            value => short(native_text(value).as_deref()),
         };
         text += &format!("    {}: {old} -> {new} ({})\n", field.native_field, field.reason);
     }
@@ -91,12 +89,4 @@ fn change(planned: &Planned) -> String {
         );
     }
     text
-}
-
-fn short(value: &str) -> String {
-    let line = value.replace(['\n', '\r'], " ");
-    match line.char_indices().nth(VALUE_CHARS) {
-        Some((at, _)) => format!("{:?}…", &line[..at]),
-        None => format!("{line:?}"),
-    }
 }

@@ -8,12 +8,9 @@ use clap::Args;
 use super::exit::{STOPPED, Stop};
 use super::open::{holder, is_gone, now, open, run_id};
 use super::sandbox::interrupted;
+use super::summary::summary;
 use super::{Common, Target, output};
-use crate::stages::plan::Held;
 use crate::stages::{self, Done, Job, Options};
-
-/// Rows of one kind that the summary lists before it only counts them.
-const LISTED_MAX: usize = 20;
 
 /// Settles what earlier runs left open, reads both sides, and writes what changed on
 /// one side to the other. Never prompts.
@@ -48,9 +45,7 @@ impl SyncArgs {
         if self.json {
             println!("{}", serde_json::to_string(&done.report).unwrap_or_default());
         } else if !common.quiet {
-            println!("{}", output::summary(&done.report).trim_end());
-            list("held", &done.plan.held);
-            list("rejected", &done.rejected);
+            println!("{}", summary(&done).trim_end());
         }
         Ok(done.report.exit)
     }
@@ -98,18 +93,4 @@ pub(super) async fn execute(common: &Common, target: &Target, options: Options) 
     let done = stages::run(&job).await;
     opened.close().await?;
     Ok(done?)
-}
-
-pub(super) fn list(what: &str, rows: &[Held]) {
-    if rows.is_empty() {
-        return;
-    }
-    println!("\n{what}:");
-    for row in rows.iter().take(LISTED_MAX) {
-        let field = row.field.as_ref().map(|f| format!(" {f}")).unwrap_or_default();
-        println!("  {} ({}){field}: {}: {}", row.pair, row.side, row.reason, row.detail);
-    }
-    if rows.len() > LISTED_MAX {
-        println!("  and {} more", rows.len() - LISTED_MAX);
-    }
 }

@@ -95,6 +95,7 @@ impl Work<'_> {
         self.keep_plan(&done.plan).await?;
         let snapshot = self.load(&sql, snapshot, found, &mut done).await?;
         self.finish(&snapshot, &mut done);
+        self.keep_plan(&done.plan).await?;
         self.keep_report(&done).await?;
         Ok(done)
     }

@@ -24,6 +24,8 @@ pub struct Plan {
     pub losses: Vec<Loss>,
     /// Fields that differ although nobody changed them since they agreed.
     pub differences: Vec<Difference>,
+    /// What the systems refused when it was written.
+    pub rejected: Vec<Held>,
 }
 
 /// All that is written to one artifact.
@@ -243,10 +245,11 @@ impl Plan {
         vec![
             ("changes", batch(&CHANGES, self.changes.iter().flat_map(rows_of).collect())),
             ("conflicts", self.conflicts_table()),
-            ("held", self.held_table()),
+            ("held", held_table(&self.held)),
             ("waiting", self.waiting_table()),
             ("losses", self.losses_table()),
             ("differences", self.differences_table()),
+            ("rejected", held_table(&self.rejected)),
         ]
     }
 
@@ -265,22 +268,6 @@ impl Plan {
             ]
         };
         batch(&columns, self.conflicts.iter().map(row).collect())
-    }
-
-    fn held_table(&self) -> RecordBatch {
-        let columns = ["integration", "pair", "side", "field", "reason", "detail"];
-        let row = |h: &Held| {
-            let side = some(h.side.as_str());
-            vec![
-                some(&h.integration),
-                some(h.pair.as_str()),
-                side,
-                h.field.clone(),
-                some(h.reason),
-                some(&h.detail),
-            ]
-        };
-        batch(&columns, self.held.iter().map(row).collect())
     }
 
     fn waiting_table(&self) -> RecordBatch {
@@ -331,6 +318,21 @@ impl Plan {
         }
         Ok(changes.into_values().collect())
     }
+}
+
+fn held_table(rows: &[Held]) -> RecordBatch {
+    let columns = ["integration", "pair", "side", "field", "reason", "detail"];
+    let row = |h: &Held| {
+        vec![
+            some(&h.integration),
+            some(h.pair.as_str()),
+            some(h.side.as_str()),
+            h.field.clone(),
+            some(h.reason),
+            some(&h.detail),
+        ]
+    };
+    batch(&columns, rows.iter().map(row).collect())
 }
 
 fn some(text: &str) -> Option<String> {

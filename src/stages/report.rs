@@ -22,7 +22,7 @@ pub struct Report {
     pub exit: u8,
     /// How long it took.
     pub seconds: f64,
-    /// Per integration, in the order of the run.
+    /// Per integration, by name.
     pub integrations: BTreeMap<String, IntegrationReport>,
     /// Per repository.
     pub requests: BTreeMap<String, RequestReport>,
@@ -57,6 +57,8 @@ pub struct IntegrationReport {
 /// One side of an integration in numbers.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct SideReport {
+    /// The repository on this side.
+    pub repository: String,
     /// Artifacts that take part.
     pub total: u64,
     /// Artifacts made.

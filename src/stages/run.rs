@@ -183,6 +183,7 @@ impl Work<'_> {
             }
         }
         self.finish(&snapshot, &mut done);
+        self.keep_plan(&done.plan).await?;
         self.keep_report(&done).await?;
         Ok(done)
     }
@@ -430,6 +431,13 @@ impl Work<'_> {
     }
 
     pub(super) fn finish(&mut self, snapshot: &Snapshot, done: &mut Done) {
+        done.plan.rejected.clone_from(&done.rejected);
+        for integration in &self.integrations {
+            let repositories = Side::BOTH.map(|side| integration.side(side).repository.to_string());
+            if let Some(entry) = self.report.integrations.get_mut(&integration.name) {
+                [entry.left.repository, entry.right.repository] = repositories;
+            }
+        }
         for entry in self.report.integrations.values_mut() {
             for side in [&mut entry.left, &mut entry.right] {
                 side.unchanged = side.total.saturating_sub(side.created + side.updated);
