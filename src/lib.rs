@@ -92,6 +92,28 @@
 //! A night that is killed leaves its journal. The next one settles it in step 2, and its diff sees
 //! for itself which updates arrived.
 //!
+//! # Slots
+//!
+//! A result lives in a slot and is known by it: (container pair, case pair, configuration, ordinal).
+//! `stages/diff/slots.rs` decides all that follows.
+//!
+//! - *Configurations.* Where a container holds one configuration only
+//!   ([`model::Artifact::one_configuration`]) and the container across holds several, a run of n
+//!   configurations has n containers. The run pairs with the first: that of the pipeline's constant
+//!   configuration if it has such results, else of the one with most. Each further one is made like the
+//!   first and recorded as a row of `sync.pairs` with `alias` and its `configuration`, so that it is known
+//!   the next night, resolves to the pair of the run, and is not echoed back as a run. Before it exists
+//!   its id is that of the pair, `#` and the configuration; a create that was lost is settled by it.
+//!   A first container that names no configuration takes everything but a second result of a case.
+//!   With the staging store lost, containers that name the same run and differ in their configurations
+//!   are told apart by these; those that do not differ are ambiguous, as clones are.
+//! - *The other way* the configuration of the container chooses the point; where the plan has none of it,
+//!   the constant does. A result whose slot is adopted may stand in another configuration than asked for,
+//!   so that two lone results of a case in a container pair whatever their configurations.
+//! - *Ordinals.* Where several results share a slot and configuration the latest by completion speaks for
+//!   all: it carries the pair, the earlier ones are rows with `alias`, each a loss (`superseded`). A result
+//!   that is completed later takes the pair over; what the other side says is written to it.
+//!
 //! # A further system
 //!
 //! 1. Read the vendor's documents; write the `mod.rs` of `src/connectors/<system>/` from them: sign-in, paging,

@@ -150,8 +150,10 @@ pub(super) mod tests {
         };
         let keys = || prop::collection::vec(key(), 0..3);
         let slots = || {
-            let slot = (key(), proptest::option::of(key()), proptest::option::of(".{0,8}"))
-                .prop_map(|(case, plan, configuration)| Slot { case, plan, configuration });
+            let name = || proptest::option::of(".{0,8}");
+            let slot = (key(), proptest::option::of(key()), name(), name()).prop_map(
+                |(case, plan, configuration, fallback)| Slot { case, plan, configuration, fallback },
+            );
             prop::collection::vec(slot, 0..3)
         };
         let references =

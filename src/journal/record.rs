@@ -68,6 +68,8 @@ struct SlotRecord {
     case: String,
     plan: Option<String>,
     configuration: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fallback: Option<String>,
 }
 
 impl ChangeRecord {
@@ -199,11 +201,17 @@ impl SlotRecord {
             case: slot.case.to_string(),
             plan: slot.plan.as_ref().map(Key::to_string),
             configuration: slot.configuration.clone(),
+            fallback: slot.fallback.clone(),
         }
     }
 
     fn into_slot(self) -> Slot {
-        Slot { case: self.case.into(), plan: self.plan.map(Key::from), configuration: self.configuration }
+        Slot {
+            case: self.case.into(),
+            plan: self.plan.map(Key::from),
+            configuration: self.configuration,
+            fallback: self.fallback,
+        }
     }
 }
 

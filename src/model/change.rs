@@ -72,6 +72,8 @@ pub struct Slot {
     pub plan: Option<Key>,
     /// The configuration's name, where the system has them.
     pub configuration: Option<String>,
+    /// The configuration that will do where the case cannot be run in that one.
+    pub fallback: Option<String>,
 }
 
 /// A relationship named at creation.

@@ -80,6 +80,11 @@ pub struct Artifact {
     pub holds_slots: bool,
     /// Whether its artifacts live in slots.
     pub lives_in_slot: bool,
+    /// Whether all slots of one of its containers share one configuration, so that a
+    /// case has one slot there and each further configuration needs a container of its own.
+    pub one_configuration: bool,
+    /// The field of a result that names its configuration, chosen when it is made.
+    pub configuration_field: Option<&'static str>,
 }
 
 /// A field that a system's artifact has by nature.

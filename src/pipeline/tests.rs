@@ -42,6 +42,8 @@ fn artifact(
         relationships: relationships.iter().map(relationship).collect(),
         holds_slots: false,
         lives_in_slot: false,
+        one_configuration: false,
+        configuration_field: None,
     }
 }
 

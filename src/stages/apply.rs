@@ -230,6 +230,7 @@ mod tests {
             key: None,
             revision: None,
             title: title.into(),
+            configuration: None,
             fields: vec![],
             references: vec![],
         }

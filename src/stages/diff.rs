@@ -5,6 +5,7 @@ mod fields;
 mod naming;
 mod pairs;
 mod references;
+mod slots;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -102,6 +103,8 @@ struct Work<'a> {
     order: Vec<(PairId, Side)>,
     /// Pairs that are not at rest, whatever their hashes say.
     restless: HashSet<PairId>,
+    /// Where new results go.
+    places: HashMap<PairId, slots::Place>,
 }
 
 /// Compares both sides of every integration with each other and with what was agreed.
@@ -116,6 +119,7 @@ pub async fn diff(inputs: Inputs<'_>) -> Result<Diffed, sql::Error> {
         changes: HashMap::new(),
         order: Vec::new(),
         restless: HashSet::new(),
+        places: HashMap::new(),
     };
     for integration in inputs.integrations {
         work.pair_up(integration).await?;
@@ -131,6 +135,7 @@ pub async fn diff(inputs: Inputs<'_>) -> Result<Diffed, sql::Error> {
     for integration in &planned {
         work.check_creations(integration).await?;
     }
+    work.drop_unused_containers();
     Ok(work.finish())
 }
 
@@ -157,6 +162,7 @@ impl Work<'_> {
             key: known,
             revision: None,
             title: String::new(),
+            configuration: None,
             fields: Vec::new(),
             references: Vec::new(),
         })

@@ -7,7 +7,7 @@ use futures::future::join;
 
 use super::diff::{Agreed, Ref};
 use super::ledger::Ledger;
-use super::pairing::{Pair, Pairs};
+use super::pairing::{Pairs, resting};
 use super::plan::{Held, Planned, PlannedField};
 use super::spec::{Integration, rank};
 use super::write::native_text;
@@ -263,9 +263,19 @@ impl<'a> Work<'a> {
                 case = self.pairs.get(target).and_then(|p| p.key(change.side)).map(Key::from);
             }
         }
-        let configuration = change.fields.iter().find(|f| f.native_field == "Configuration");
-        let configuration = configuration.and_then(|f| native_text(&f.value));
-        Some((container?, Slot { case: case?, plan: None, configuration }))
+        let configuration = change.configuration.clone();
+        let fallback = self.usual_configuration(change).filter(|usual| Some(usual) != configuration.as_ref());
+        Some((container?, Slot { case: case?, plan: None, configuration, fallback }))
+    }
+
+    /// Returns the configuration that the pipeline names for results of which none is known.
+    fn usual_configuration(&self, change: &Planned) -> Option<String> {
+        let integration = self.loading.integrations.iter().find(|i| i.name == change.integration)?;
+        let collection = integration.side(change.side);
+        let field = collection.artifact.configuration_field?;
+        let mut ours =
+            collection.constants.iter().filter(|c| c.native == field && c.project == change.project);
+        ours.next().map(|c| c.value.clone())
     }
 
     fn creation(&mut self, integration: &Integration, change: &Planned) -> Result<Op, String> {
@@ -437,8 +447,7 @@ impl<'a> Work<'a> {
     fn note_opened(&mut self, container: PairId, side: Side, key: &Key) {
         let Some(first) = self.pairs.get(&container) else { return };
         if first.key(side) != Some(key.as_str()) {
-            let mut alias = Pair { alias: true, left: None, right: None, ..first.clone() };
-            alias.set_key(side, key.as_str());
+            let alias = first.further(side, key.as_str(), None);
             self.pairs.insert(alias);
         }
         self.opened.insert((container, side), key.clone());
@@ -450,13 +459,15 @@ impl<'a> Work<'a> {
                 integration: planned.integration.clone(),
                 pair: planned.pair.clone(),
                 field: reference.field.clone(),
-                target: target.clone(),
+                target: resting(target),
             }));
         }
     }
 
     fn note_field(&mut self, planned: &Planned, field: &PlannedField, key: &Key, revision: Option<String>) {
-        let Some(name) = &field.field else { return };
+        let Some(name) = field.field.as_ref().filter(|_| planned.pair == resting(&planned.pair)) else {
+            return;
+        };
         let sent = native_text(&field.value);
         let integration = self.loading.integrations.iter().find(|i| i.name == planned.integration);
         let notation = integration.and_then(|i| i.field(name)).and_then(|f| f.side(planned.side).notation);

@@ -77,10 +77,30 @@ pub struct Pair {
     pub right_hash: Option<String>,
     /// The mapping's hash at that time.
     pub mapping: Option<String>,
-    /// Whether this is a further container of `id`, made by the system because
-    /// the first could not be widened: it resolves references and is no artifact
-    /// of its own.
+    /// Whether this is one side's further artifact of the pair `id`: a container made
+    /// because the first could not hold everything, or a result that a later one of
+    /// the same slot superseded. It resolves references and is never compared.
     pub alias: bool,
+    /// The configuration for which a further container was made, or is to be made.
+    pub configuration: Option<String>,
+}
+
+/// Parts the id of a container from the configuration of a further one.
+const FURTHER: char = '#';
+
+/// Returns the id of a pair's further container for a configuration.
+pub fn further(container: &PairId, configuration: &str) -> PairId {
+    PairId::new(format!("{container}{FURTHER}{configuration}"))
+}
+
+/// Returns the pair to which a further container belongs, and its configuration.
+pub fn further_parts(id: &PairId) -> Option<(PairId, &str)> {
+    id.as_str().split_once(FURTHER).map(|(pair, configuration)| (PairId::from(pair), configuration))
+}
+
+/// Returns the pair that an id stands for: that of the first container.
+pub fn resting(id: &PairId) -> PairId {
+    further_parts(id).map_or_else(|| id.clone(), |(pair, _)| pair)
 }
 
 impl Pair {
@@ -97,9 +117,30 @@ impl Pair {
             right_hash: None,
             mapping: None,
             alias: false,
+            configuration: None,
         };
         pair.set_key(side, key);
         pair
+    }
+
+    /// Makes the row of a further artifact that one side has of this pair.
+    pub fn further(&self, side: Side, key: &str, configuration: Option<&str>) -> Self {
+        let mut row = Self {
+            alias: true,
+            left: None,
+            right: None,
+            state: State::Live,
+            configuration: configuration.map(str::to_owned),
+            ..self.clone()
+        };
+        row.unsettle();
+        row.set_key(side, key);
+        row
+    }
+
+    /// Tells whether this is a further container that is yet to be made.
+    fn is_wanted(&self) -> bool {
+        self.configuration.is_some() && !self.alias
     }
 
     /// Returns a side's key.
@@ -141,15 +182,51 @@ impl Pairs {
     /// Adds a pair.
     pub fn insert(&mut self, pair: Pair) {
         let at = self.rows.len();
-        for side in Side::BOTH {
+        // The key of a container that is wanted once more leads to the first one.
+        for side in Side::BOTH.into_iter().filter(|_| !pair.is_wanted()) {
             if let Some(key) = pair.key(side) {
                 self.by_key[side as usize].insert((pair.integration.clone(), key.to_owned()), at);
             }
         }
-        if !pair.alias {
-            self.by_id.insert(pair.id.clone(), at);
+        match (&pair.configuration, pair.alias) {
+            (Some(configuration), true) => {
+                self.by_id.insert(further(&pair.id, configuration), at);
+            }
+            (None, true) => {}
+            (_, false) => {
+                self.by_id.insert(pair.id.clone(), at);
+            }
         }
         self.rows.push(pair);
+    }
+
+    /// Makes a further artifact of one side the one that stands for its pair; what stood
+    /// for it before becomes the further one.
+    pub fn supersede(&mut self, id: &PairId, side: Side, key: &str) {
+        let Some(at) = self.by_id.get(id).copied() else { return };
+        let integration = self.rows[at].integration.clone();
+        let Some(before) = self.rows[at].key(side).map(str::to_owned) else { return };
+        let known = self.by_key[side as usize].get(&(integration.clone(), key.to_owned())).copied();
+        match known.filter(|known| *known != at) {
+            Some(known) => {
+                self.rows[known].set_key(side, &before);
+                self.by_key[side as usize].insert((integration.clone(), before), known);
+            }
+            None => {
+                let row = self.rows[at].further(side, &before, None);
+                self.insert(row);
+            }
+        }
+        self.rows[at].set_key(side, key);
+        self.rows[at].unsettle();
+        self.by_key[side as usize].insert((integration, key.to_owned()), at);
+    }
+
+    /// Forgets the further containers that were wanted and not made.
+    pub fn forget_wanted(&mut self) {
+        let rows = std::mem::take(&mut self.rows);
+        *self = Pairs::default();
+        rows.into_iter().filter(|pair| !pair.is_wanted()).for_each(|pair| self.insert(pair));
     }
 
     /// Finds a pair by the key of one side.
@@ -171,6 +248,9 @@ impl Pairs {
     pub fn complete(&mut self, id: &PairId, side: Side, key: &str) {
         let Some(at) = self.by_id.get(id).copied() else { return };
         let pair = &mut self.rows[at];
+        if pair.is_wanted() {
+            *pair = Pair { id: resting(id), ..pair.further(side, key, pair.configuration.as_deref()) };
+        }
         pair.set_key(side, key);
         if pair.left.is_some() && pair.right.is_some() && pair.state == State::Pending {
             pair.state = State::Live;
@@ -201,6 +281,7 @@ impl Pairs {
             text("right_hash"),
             text("mapping"),
             Field::new("alias", DataType::Boolean, false),
+            text("configuration"),
         ]))
     }
 
@@ -220,6 +301,7 @@ impl Pairs {
             text(|p| p.right_hash.as_deref()),
             text(|p| p.mapping.as_deref()),
             Arc::new(alias),
+            text(|p| p.configuration.as_deref()),
         ];
         RecordBatch::try_new(Self::schema(), columns).expect("the columns were built from the schema")
     }
@@ -256,6 +338,7 @@ fn read(batch: &RecordBatch, row: usize) -> Option<Pair> {
         right_hash: text("right_hash"),
         mapping: text("mapping"),
         alias: batch.column_by_name("alias")?.as_boolean_opt()?.value(row),
+        configuration: text("configuration"),
     })
 }
 
@@ -358,6 +441,57 @@ mod tests {
     fn a_later_field_is_asked_only_about_the_rest() {
         let found = recognise(&[sign("1", "a", 0), sign("1", "b", 1), sign("2", "b", 1)]);
         assert_eq!(found.pairs, [("1".into(), "a".into()), ("2".into(), "b".into())]);
+    }
+
+    #[test]
+    fn further_container_stands_for_its_pair_once_it_is_made() {
+        let mut pairs = Pairs::default();
+        pairs.insert(Pair::first_seen("runs", Side::Left, "7"));
+        pairs.complete(&"runs/L7".into(), Side::Right, "90");
+        let id = further(&"runs/L7".into(), "Edge");
+        let wanted = Pair {
+            id: id.clone(),
+            configuration: Some("Edge".into()),
+            ..Pair::first_seen("runs", Side::Left, "7")
+        };
+        pairs.insert(wanted);
+        assert_eq!(pairs.find("runs", Side::Left, "7").unwrap().right.as_deref(), Some("90"));
+        pairs.complete(&id, Side::Right, "91");
+        for pairs in [pairs.clone(), Pairs::from_batches(&[pairs.to_batch()]).unwrap()] {
+            let made = pairs.find("runs", Side::Right, "91").unwrap();
+            assert_eq!((made.id.as_str(), made.left.as_deref(), made.alias), ("runs/L7", None, true));
+            assert_eq!(pairs.get(&id).unwrap().right.as_deref(), Some("91"));
+            assert_eq!(pairs.get(&"runs/L7".into()).unwrap().right.as_deref(), Some("90"));
+        }
+    }
+
+    #[test]
+    fn container_that_was_not_made_is_forgotten() {
+        let mut pairs = Pairs::default();
+        pairs.insert(Pair::first_seen("runs", Side::Left, "7"));
+        let id = further(&"runs/L7".into(), "Edge");
+        pairs.insert(Pair {
+            id: id.clone(),
+            configuration: Some("Edge".into()),
+            ..Pair::first_seen("runs", Side::Left, "7")
+        });
+        pairs.forget_wanted();
+        assert!(pairs.get(&id).is_none() && pairs.get(&"runs/L7".into()).is_some());
+    }
+
+    #[test]
+    fn later_result_takes_the_place_of_an_earlier_one() {
+        let mut pairs = Pairs::default();
+        pairs.insert(Pair::first_seen("results", Side::Left, "1"));
+        let id = PairId::from("results/L1");
+        pairs.complete(&id, Side::Right, "r");
+        for newest in ["2", "1", "2"] {
+            pairs.supersede(&id, Side::Left, newest);
+            assert_eq!(pairs.get(&id).unwrap().left.as_deref(), Some(newest));
+            assert!(!pairs.find("results", Side::Left, newest).unwrap().alias);
+        }
+        assert_eq!(pairs.rows.len(), 2);
+        assert!(pairs.find("results", Side::Left, "1").unwrap().alias);
     }
 
     #[test]

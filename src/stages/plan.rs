@@ -47,6 +47,8 @@ pub struct Planned {
     pub revision: Option<String>,
     /// A name for people: the title on the side that has one.
     pub title: String,
+    /// The configuration in which a result that is to be made was won.
+    pub configuration: Option<String>,
     /// Fields to write.
     pub fields: Vec<PlannedField>,
     /// Relationships to change, or to name at creation.
@@ -202,7 +204,7 @@ fn batch(columns: &[&str], rows: Vec<Vec<Option<String>>>) -> RecordBatch {
     RecordBatch::try_new(schema, arrays).expect("every row has a cell per column")
 }
 
-const CHANGES: [&str; 18] = [
+const CHANGES: [&str; 19] = [
     "change",
     "integration",
     "pair",
@@ -212,6 +214,7 @@ const CHANGES: [&str; 18] = [
     "key",
     "revision",
     "title",
+    "configuration",
     "field",
     "native_field",
     "old",
@@ -352,6 +355,7 @@ fn rows_of(change: &Planned) -> Vec<Vec<Option<String>>> {
             change.key.clone(),
             change.revision.clone(),
             some(&change.title),
+            change.configuration.clone(),
         ]
     };
     let mut rows = Vec::new();
@@ -461,6 +465,7 @@ fn read_row(batch: &RecordBatch, row: usize, changes: &mut BTreeMap<u64, Planned
         key: text("key"),
         revision: text("revision"),
         title: text("title").unwrap_or_default(),
+        configuration: text("configuration"),
         fields: Vec::new(),
         references: Vec::new(),
     });
@@ -535,6 +540,7 @@ mod tests {
                 key: None,
                 revision: None,
                 title: "t".into(),
+                configuration: Some("Edge".into()),
                 fields: vec![
                     field(WriteValue::Empty),
                     field(WriteValue::Text("a".into())),
@@ -559,6 +565,7 @@ mod tests {
                 key: Some("7".into()),
                 revision: Some("3".into()),
                 title: String::new(),
+                configuration: None,
                 fields: vec![],
                 references: vec![],
             },

@@ -348,6 +348,7 @@ impl Work<'_> {
             before: self.before.as_ref(),
             leases: &leases,
         };
+        found.pairs.forget_wanted();
         let head =
             commit.run(head, &found.pairs, &found.agreed, &found.refs_added, &found.refs_removed).await?;
         self.before = Some(head);

@@ -375,6 +375,7 @@ async fn runs_are_opened_filled_completed_and_found_again() {
         case: case.clone(),
         plan: Some(plan.clone()),
         configuration: Some(configurations[0].clone()),
+        fallback: None,
     };
     let mut open = bench.create(
         "Test Run",

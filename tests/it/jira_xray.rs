@@ -318,7 +318,7 @@ async fn large_memberships_are_read_whole() {
 async fn execution(bench: &Bench, tests: &[Key]) -> Key {
     let slots = tests
         .iter()
-        .map(|t| Slot { case: t.clone(), plan: None, configuration: Some("Chrome".into()) })
+        .map(|t| Slot { case: t.clone(), plan: None, configuration: Some("Chrome".into()), fallback: None })
         .collect();
     let op = Op::Create {
         fields: vec![text("Summary", "nightly"), text("Azure DevOps ID", "77")],
@@ -342,7 +342,7 @@ async fn results_of_an_execution_go_in_one_import() {
     let run = execution(&bench, &tests[..2]).await;
     let plan = bench.make("Test Plan", "p").await;
     done(&bench.one(bench.change("Test Execution", relate(&run, "Test Plan", &[&plan], &[]))).await);
-    let slots = vec![Slot { case: tests[2].clone(), plan: None, configuration: None }];
+    let slots = vec![Slot { case: tests[2].clone(), plan: None, configuration: None, fallback: None }];
     done(&bench.one(bench.change("Test Execution", Op::OpenSlots { key: run.clone(), slots })).await);
     let row = bench.read("test_executions", &run).await;
     assert_eq!(

@@ -173,7 +173,9 @@ pub(super) fn pick(
     let alike = |list: &[usize]| list.iter().all(|i| name(*i) == name(list[0]));
     match (still_open.as_slice(), fitting.as_slice(), of_case.as_slice()) {
         ([first, ..], _, _) if alike(&still_open) => Ok(*first),
-        ([], [only], _) | ([], [], [only]) => Ok(*only),
+        ([], [only], _) => Ok(*only),
+        // What was won in another configuration is not written over.
+        ([], [], [only]) if open(only) => Ok(*only),
         _ => Err(of_case.iter().map(|&i| results[i].id.0).collect()),
     }
 }
@@ -330,14 +332,17 @@ mod tests {
             result(100_000, 7, "Windows", "Completed"),
             result(100_001, 7, "Windows", "Pending"),
             result(100_002, 7, "Linux", "Pending"),
-            result(100_003, 8, "Linux", "Completed"),
+            result(100_003, 8, "Linux", "Pending"),
+            result(100_004, 9, "Linux", "Completed"),
         ];
         assert_eq!(pick(&results, 7, Some("Windows")), Ok(1));
         assert_eq!(pick(&results, 7, Some("Linux")), Ok(2));
         assert!(pick(&results, 7, None).is_err());
         // The only slot of a case is taken whatever its configuration is called.
         assert_eq!(pick(&results, 8, Some("Windows")), Ok(3));
-        assert_eq!(pick(&results, 9, None), Err(Vec::new()));
+        assert_eq!(pick(&results, 9, Some("Linux")), Ok(4));
+        assert!(pick(&results, 9, Some("Windows")).is_err());
+        assert_eq!(pick(&results, 10, None), Err(Vec::new()));
     }
 
     #[test]

@@ -79,8 +79,13 @@ impl Points {
         }
         let name =
             |point: &Point| point.configuration.as_ref().and_then(|c| c.name.clone()).unwrap_or_default();
-        let fits = |point: &&Point| slot.configuration.as_ref().is_none_or(|wanted| name(point) == *wanted);
-        let fitting: Vec<&Point> = all.iter().filter(fits).collect();
+        let in_configuration = |wanted: &Option<String>| -> Vec<&Point> {
+            all.iter().filter(|point| wanted.as_ref().is_none_or(|wanted| name(point) == *wanted)).collect()
+        };
+        let mut fitting = in_configuration(&slot.configuration);
+        if fitting.is_empty() && slot.fallback.is_some() {
+            fitting = in_configuration(&slot.fallback);
+        }
         let suite = |point: &Point| point.test_suite.as_ref().map(|s| s.id.0).unwrap_or_default();
         let home = self
             .tree

@@ -252,6 +252,8 @@ pub(super) fn artifacts() -> Vec<Artifact> {
         relationships,
         holds_slots: false,
         lives_in_slot: false,
+        one_configuration: false,
+        configuration_field: None,
     };
     vec![
         item(
@@ -324,6 +326,8 @@ fn run() -> Artifact {
         relationships: vec![required("Parent Test Plan", "Test Plan")],
         holds_slots: true,
         lives_in_slot: false,
+        one_configuration: false,
+        configuration_field: None,
     }
 }
 
@@ -353,6 +357,8 @@ fn result() -> Artifact {
         ],
         holds_slots: false,
         lives_in_slot: true,
+        one_configuration: false,
+        configuration_field: Some("Configuration"),
     }
 }
 

@@ -222,6 +222,8 @@ pub(super) fn artifacts() -> Vec<Artifact> {
         relationships,
         holds_slots: false,
         lives_in_slot: false,
+        one_configuration: false,
+        configuration_field: None,
     };
     let mut test = issue("Test", "case", "tests", vec![one("Parent Link", "Epic")]);
     test.fields.extend([
@@ -233,6 +235,8 @@ pub(super) fn artifacts() -> Vec<Artifact> {
         issue("Test Execution", "run", "test_executions", vec![many("Test Plan", "Test Plan")]);
     execution.fields.push(read_only("Test Environments"));
     execution.holds_slots = true;
+    // Its test environments hold for all of its tests.
+    execution.one_configuration = true;
     let sets = vec![many("tests", "Test"), many("relates to (in)", "Test Plan")];
     vec![
         issue("Test Plan", "plan", "test_plans", vec![many("tests", "Test")]),
@@ -266,6 +270,8 @@ fn run() -> Artifact {
         ],
         holds_slots: false,
         lives_in_slot: true,
+        one_configuration: false,
+        configuration_field: None,
     }
 }
 

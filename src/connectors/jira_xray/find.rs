@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::JiraXray;
 use super::describe::Kind;
 use super::extract::{CONTENT, quoted};
+use super::load::environments;
 use super::values::to_text;
 use super::wire::Issue;
 use crate::connectors::Error;
@@ -41,9 +42,30 @@ impl JiraXray {
             let same = candidates.filter(|issue| {
                 !wanted.is_empty() && wanted.iter().all(|(id, text)| self.holds(issue, id, text))
             });
-            found.push(same.map(|issue| Key::from(issue.id.as_str())).collect());
+            let same: Vec<Key> = same.map(|issue| Key::from(issue.id.as_str())).collect();
+            found.push(self.in_environments(create, same).await?);
         }
         Ok(found)
+    }
+
+    /// Tells the executions of one run apart, of which there is one per configuration.
+    async fn in_environments(&self, create: &Change, keys: Vec<Key>) -> Result<Vec<Key>, Error> {
+        let (Op::Create { slots, .. }, Some(Kind::TestExecutions)) =
+            (&create.op, Kind::of_artifact(&create.artifact))
+        else {
+            return Ok(keys);
+        };
+        let wanted = environments(slots);
+        let ids: Vec<String> = keys.iter().map(Key::to_string).collect();
+        if ids.is_empty() || wanted.is_empty() {
+            return Ok(keys);
+        }
+        let (extras, _) = self.extras(Kind::TestExecutions, &ids).await?;
+        let holds = |key: &Key| {
+            let members = extras.members.get(key.as_str());
+            members.is_none_or(|m| m.environments.iter().map(String::as_str).eq(wanted.iter().copied()))
+        };
+        Ok(keys.into_iter().filter(holds).collect())
     }
 
     /// Reads the issues of a type that were made since.

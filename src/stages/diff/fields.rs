@@ -1,5 +1,7 @@
 //! Field by field: what changed on which side, and what is to be written.
 
+use std::collections::BTreeSet;
+
 use arrow::array::StringArray;
 use arrow::record_batch::RecordBatch;
 use futures::StreamExt;
@@ -78,8 +80,9 @@ impl Work<'_> {
             wanted.iter().map(|(id, l, r)| vec![Some(id.as_str()), l.as_deref(), r.as_deref()]).collect();
         publish(self.inputs.sql, "wanted", &["pair", "left_key", "right_key"], &rows)?;
         for (at, name) in ["wanted_left", "wanted_right"].into_iter().enumerate() {
-            let keys: Vec<Vec<Option<&str>>> =
-                rows.iter().filter(|row| row[at + 1].is_some()).map(|row| vec![row[at + 1]]).collect();
+            // A run that is to have several containers on the other side stands in several rows.
+            let once: BTreeSet<&str> = rows.iter().filter_map(|row| row[at + 1]).collect();
+            let keys: Vec<Vec<Option<&str>>> = once.into_iter().map(|key| vec![Some(key)]).collect();
             publish(self.inputs.sql, name, &["key"], &keys)?;
         }
         Ok(())
@@ -217,11 +220,19 @@ impl Work<'_> {
         let project = collection.project_pairs.iter().find(|(own, _)| *own == source_project);
         let Some((_, project)) = project.cloned() else { return };
         let title = row.text(from, "title").unwrap_or_default().to_owned();
+        let artifact = &row.integration.side(to).artifact;
+        let configuration = self.places.get(&row.pair).and_then(|place| place.configuration.clone());
         let change = self.change(row.integration, &row.pair, to);
         (change.project, change.title) = (project.clone(), title);
+        change.configuration = configuration;
         for constant in &row.integration.side(to).constants {
             if constant.project == project && !constant.relationship {
-                let value = WriteValue::Text(constant.value.clone());
+                let mut value = constant.value.clone();
+                // The constant stands in where the result itself names no configuration.
+                if artifact.configuration_field == Some(constant.native.as_str()) {
+                    value = change.configuration.get_or_insert(value).clone();
+                }
+                let value = WriteValue::Text(value);
                 change.fields.push(PlannedField {
                     field: None,
                     native_field: constant.native.clone(),

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use minijinja::context;
 
+use super::slots::Slots;
 use super::{Texts, Work, publish};
 use crate::model::{Identity, Side};
 use crate::sql;
-use crate::stages::pairing::{Pair, Sign, State, recognise};
+use crate::stages::pairing::{Pair, Sign, State, further_parts, recognise};
 use crate::stages::plan::Held;
 use crate::stages::spec::Integration;
 use crate::stages::transform;
@@ -23,8 +24,15 @@ impl Work<'_> {
         self.take_settled(integration);
         self.review_known(integration, &rows);
         let mut strangers = Side::BOTH.map(|side| self.strangers(integration, side, &rows[side as usize]));
+        let in_slots = integration.sides.iter().any(|c| c.artifact.identity == Identity::Slot);
+        let slots = if in_slots { self.read_slots(integration, &strangers).await? } else { Slots::default() };
+        let superseded = self.let_latest_speak(integration, &slots, &mut strangers);
         if strangers.iter().all(|s| !s.is_empty()) {
-            let ambiguous = self.recognise_strangers(integration, &strangers).await?;
+            let signs = match in_slots {
+                true => self.signs_by_slot(&slots, &strangers),
+                false => self.signs_by_field(integration, &strangers).await?,
+            };
+            let ambiguous = self.recognise_strangers(integration, signs).await?;
             for side in Side::BOTH {
                 let at = side as usize;
                 strangers[at].retain(|key| self.out.pairs.find(&integration.name, side, key).is_none());
@@ -33,11 +41,14 @@ impl Work<'_> {
         }
         for side in Side::BOTH {
             if integration.creates_into[side.other() as usize] {
-                self.hold_further_results(integration, side, &rows[side as usize], &mut strangers).await?;
                 for key in &strangers[side as usize] {
                     self.out.pairs.insert(Pair::first_seen(&integration.name, side, key));
                 }
             }
+        }
+        if in_slots {
+            self.attach_superseded(integration, &superseded);
+            self.place_results(integration, &slots).await?;
         }
         Ok(())
     }
@@ -70,7 +81,13 @@ impl Work<'_> {
             if self.out.pairs.find(&integration.name, *side, key).is_some() {
                 continue;
             }
-            if self.out.pairs.get(id).is_some_and(|p| p.integration == integration.name) {
+            if let Some((first, configuration)) = further_parts(id) {
+                let name = first.as_str().rsplit_once('/').map(|(name, _)| name);
+                if name == Some(&integration.name) {
+                    let row = Pair { id: first.clone(), ..Pair::first_seen(&integration.name, *side, key) };
+                    self.out.pairs.insert(row.further(*side, key, Some(configuration)));
+                }
+            } else if self.out.pairs.get(id).is_some_and(|p| p.integration == integration.name) {
                 self.out.pairs.complete(id, *side, key);
             } else if let Some((name, first)) = id.as_str().rsplit_once('/')
                 && name == integration.name
@@ -141,20 +158,19 @@ impl Work<'_> {
     async fn recognise_strangers(
         &mut self,
         integration: &Integration,
-        strangers: &[Vec<String>; 2],
+        signs: Vec<Sign>,
     ) -> Result<Vec<(Side, String, Vec<String>)>, sql::Error> {
-        let identity = [0, 1].map(|at| integration.sides[at].artifact.identity);
-        let signs = if identity.contains(&Identity::Slot) {
-            self.signs_by_slot(integration, strangers).await?
-        } else {
-            self.signs_by_field(integration, strangers).await?
-        };
+        let (signs, further) = self.set_further_apart(integration, signs).await?;
         let found = recognise(&signs);
         for (left, right) in &found.pairs {
             let mut pair = Pair::first_seen(&integration.name, Side::Left, left);
             pair.set_key(Side::Right, right);
             pair.state = State::Live;
+            let ours = further.iter().filter(|f| f.of == *right || f.of == *left);
+            let rows: Vec<Pair> =
+                ours.map(|f| pair.further(f.side, &f.key, Some(&f.configuration))).collect();
             self.out.pairs.insert(pair);
+            rows.into_iter().for_each(|row| self.out.pairs.insert(row));
         }
         Ok(found.ambiguous)
     }
@@ -202,116 +218,6 @@ impl Work<'_> {
         Ok(signs)
     }
 
-    async fn signs_by_slot(
-        &self,
-        integration: &Integration,
-        strangers: &[Vec<String>; 2],
-    ) -> Result<Vec<Sign>, sql::Error> {
-        let mut slots: [HashMap<(String, i64), String>; 2] = Default::default();
-        for side in Side::BOTH {
-            let rows: Vec<Vec<Option<&str>>> =
-                strangers[side as usize].iter().map(|key| vec![Some(key.as_str())]).collect();
-            publish(self.inputs.sql, "strangers", &["key"], &rows)?;
-            for (key, slot, ordinal) in self.slots(integration, side).await? {
-                slots[side as usize].insert((slot, ordinal), key);
-            }
-        }
-        let [left, right] = slots;
-        let mut signs: Vec<Sign> = left
-            .into_iter()
-            .filter_map(|(slot, l)| Some(Sign { left: l, right: right.get(&slot)?.clone(), field: 0 }))
-            .collect();
-        signs.sort();
-        Ok(signs)
-    }
-
-    /// A run holds one result of a case on the other side: further ones of the same
-    /// case in the same run (another configuration, a repetition) are held.
-    async fn hold_further_results(
-        &mut self,
-        integration: &Integration,
-        side: Side,
-        rows: &Rows,
-        strangers: &mut [Vec<String>; 2],
-    ) -> Result<(), sql::Error> {
-        let strangers = &mut strangers[side as usize];
-        if !integration.side(side).artifact.lives_in_slot || strangers.is_empty() {
-            return Ok(());
-        }
-        let keys: Vec<Vec<Option<&str>>> = rows.keys().map(|key| vec![Some(key.as_str())]).collect();
-        publish(self.inputs.sql, "strangers", &["key"], &keys)?;
-        let further: HashMap<String, String> = self
-            .slots(integration, side)
-            .await?
-            .into_iter()
-            .filter(|(_, _, ordinal)| *ordinal > 1)
-            .map(|(key, slot, _)| (key, slot))
-            .collect();
-        for key in strangers.extract_if(.., |key| further.contains_key(key)) {
-            self.out.plan.held.push(Held {
-                integration: integration.name.clone(),
-                pair: Pair::first_seen(&integration.name, side, &key).id,
-                side: side.other(),
-                field: None,
-                reason: "further result",
-                detail: format!(
-                    "{} {key} is a further result of the same case in the same run ({}), of which the other side \
-                     holds one: run each configuration in a run of its own",
-                    integration.side(side).artifact.name,
-                    further[&key]
-                ),
-            });
-        }
-        Ok(())
-    }
-
-    /// Lists the strangers of a side with their slots in terms of pairs.
-    async fn slots(
-        &self,
-        integration: &Integration,
-        side: Side,
-    ) -> Result<Vec<(String, String, i64)>, sql::Error> {
-        let collection = integration.side(side);
-        // A slot is told by the ends that both systems know and one must name.
-        let relations: Vec<minijinja::Value> = integration
-            .references
-            .iter()
-            .filter(|r| r.sides.iter().any(|s| s.required))
-            .map(|r| {
-                let end = r.side(side);
-                context! {
-                    field => &r.field,
-                    target => &r.target,
-                    relationship => &end.relationship,
-                    target_artifact => &end.target_artifact,
-                }
-            })
-            .collect();
-        if relations.is_empty() {
-            return Ok(Vec::new());
-        }
-        let values = context! {
-            relations,
-            link => transform::view(collection, "link"),
-            side => side.as_str(),
-            artifact => collection.artifact.name,
-        };
-        let statement = self.inputs.statements.render("diff/slots.sql", values)?;
-        let mut found = Vec::new();
-        for batch in
-            self.inputs.sql.rows(&format!("finding slots of {}", collection.name), &statement).await?
-        {
-            let texts = Texts(&batch);
-            for row in 0..batch.num_rows() {
-                let ordinal = ordinal(&batch, row);
-                if let (Some(key), Some(slot)) = (texts.get("key", row), texts.get("slot", row)) {
-                    found.push((key.to_owned(), slot.to_owned(), ordinal));
-                }
-            }
-        }
-        Ok(found)
-    }
-
     fn hold_ambiguous(
         &mut self,
         integration: &Integration,
@@ -335,16 +241,5 @@ impl Work<'_> {
                 ),
             });
         }
-    }
-}
-
-fn ordinal(batch: &arrow::record_batch::RecordBatch, row: usize) -> i64 {
-    use arrow::array::AsArray;
-    use arrow::datatypes::{Int64Type, UInt64Type};
-    let Some(column) = batch.column_by_name("ordinal") else { return 0 };
-    match (column.as_primitive_opt::<UInt64Type>(), column.as_primitive_opt::<Int64Type>()) {
-        (Some(numbers), _) => numbers.value(row) as i64,
-        (_, Some(numbers)) => numbers.value(row),
-        _ => 0,
     }
 }

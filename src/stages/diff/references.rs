@@ -2,10 +2,11 @@
 
 use minijinja::context;
 
+use super::slots::to_container;
 use super::{Ref, Texts, Work};
 use crate::model::{PairId, Side};
 use crate::sql;
-use crate::stages::pairing::State;
+use crate::stages::pairing::{State, resting};
 use crate::stages::plan::{Held, Loss, PlannedReference, Waiting};
 use crate::stages::spec::{Integration, ReferencePair};
 use crate::stages::transform;
@@ -106,6 +107,9 @@ impl Work<'_> {
         if creating && (pair.key(to).is_some() || !integration.creates_into[to as usize]) {
             return;
         }
+        if creating && lives_in_slot && self.stands_elsewhere(integration, reference, end) {
+            return;
+        }
         let own = reference.side(to);
         if !creating {
             if lives_in_slot {
@@ -119,6 +123,18 @@ impl Work<'_> {
         }
         let required = own.required;
         self.reference(integration, reference, &end.pair, to, required).add.push(end.target.clone());
+    }
+
+    /// Tells whether a new result goes into another container of the pair in which the end lies.
+    fn stands_elsewhere(&self, integration: &Integration, reference: &ReferencePair, end: &End) -> bool {
+        let container = to_container(self.inputs.integrations, integration);
+        let place =
+            self.places.get(&end.pair).filter(|_| container.is_some_and(|c| c.field == reference.field));
+        match place.map(|place| &place.container) {
+            Some(Some(container)) => end.target != *container,
+            Some(None) => end.target != resting(&end.target),
+            None => false,
+        }
     }
 
     /// An agreed end was taken away on one side: it goes on the other too.

@@ -246,6 +246,14 @@ impl Bench {
         self.ado("PATCH", &format!("test/Runs/{run}/results"), body).await;
     }
 
+    /// Sets the outcome of a result, `run.result`, with the time at which it was found.
+    pub(super) async fn judge_at(&self, result: &str, outcome: &str, at: &str) {
+        let (run, id) = result.split_once('.').expect("run and result");
+        let id: u64 = id.parse().expect("a result's id");
+        let body = json!([{"id": id, "outcome": outcome, "state": "Completed", "completedDate": at}]);
+        self.ado("PATCH", &format!("test/Runs/{run}/results"), body).await;
+    }
+
     /// A result, `run.result`.
     pub(super) async fn result(&self, result: &str) -> Value {
         let (run, id) = result.split_once('.').expect("run and result");

@@ -2,6 +2,8 @@
 
 /// What everything here works with.
 mod bench;
+/// Several configurations of a case, and several results of one slot.
+mod configurations;
 /// What people edit on either side.
 mod edits;
 /// Both sides edited, or the pipeline.
