@@ -201,26 +201,67 @@ impl RowBuilder {
     }
 
     fn hash(&self, row: &Row) -> String {
-        let own = self.schema.fields()[ENVELOPE.len()..].iter();
-        raw_hash(
-            row.fields
-                .iter()
-                .map(|(name, value)| (name.as_str(), value.clone()))
-                .chain(own.map(|field| (field.name().as_str(), format!("{:?}", row.get(field.name()))))),
-        )
+        let mut hasher = Xxh3::new();
+        for (name, value) in &row.fields {
+            add_text(&mut hasher, name);
+            add_text(&mut hasher, value);
+        }
+        for field in &self.schema.fields()[ENVELOPE.len()..] {
+            add_text(&mut hasher, field.name());
+            row.get(field.name()).add_to(&mut hasher);
+        }
+        hex(&hasher)
     }
+}
+
+impl Cell {
+    /// Hashes the value with its kind, so that an empty text is not the same as none.
+    fn add_to(&self, hasher: &mut Xxh3) {
+        match self {
+            Cell::Null => hasher.update(b"n"),
+            Cell::Text(text) => {
+                hasher.update(b"t");
+                add_text(hasher, text);
+            }
+            Cell::Int(number) => {
+                hasher.update(b"i");
+                hasher.update(&number.to_le_bytes());
+            }
+            Cell::Float(number) => {
+                hasher.update(b"f");
+                hasher.update(&number.to_le_bytes());
+            }
+            Cell::Bool(yes) => hasher.update(if *yes { b"y" } else { b"x" }),
+            Cell::Time(at) => {
+                hasher.update(b"d");
+                hasher.update(&at.timestamp_micros().to_le_bytes());
+            }
+            Cell::Texts(list) => {
+                hasher.update(b"l");
+                hasher.update(&(list.len() as u64).to_le_bytes());
+                list.iter().for_each(|text| add_text(hasher, text));
+            }
+        }
+    }
+}
+
+fn add_text(hasher: &mut Xxh3, text: &str) {
+    hasher.update(&(text.len() as u64).to_le_bytes());
+    hasher.update(text.as_bytes());
+}
+
+fn hex(hasher: &Xxh3) -> String {
+    format!("{:032x}", hasher.digest128())
 }
 
 /// Hashes named values into the 32 hex digits of a 128-bit hash; their order counts.
 pub fn raw_hash<'a>(values: impl Iterator<Item = (&'a str, String)>) -> String {
     let mut hasher = Xxh3::new();
     for (name, value) in values {
-        hasher.update(&(name.len() as u64).to_le_bytes());
-        hasher.update(name.as_bytes());
-        hasher.update(&(value.len() as u64).to_le_bytes());
-        hasher.update(value.as_bytes());
+        add_text(&mut hasher, name);
+        add_text(&mut hasher, &value);
     }
-    format!("{:032x}", hasher.digest128())
+    hex(&hasher)
 }
 
 macro_rules! build {

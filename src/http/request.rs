@@ -134,6 +134,9 @@ pub(crate) fn address(url: &Url) -> String {
     format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
 }
 
+/// Bytes of a body that are decoded faster than they are handed to another thread.
+const DECODED_AT_ONCE_MAX: usize = 32 << 10;
+
 /// An answer that means something to the connector: success, or a refusal other
 /// than of our credentials or our pace.
 #[derive(Clone)]
@@ -195,6 +198,26 @@ impl Reply {
                 )
             }
         })
+    }
+
+    /// Decodes the body, a large one on a thread for such work, so that other answers
+    /// are received meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Fails like [`Reply::json`].
+    pub async fn decode<T: DeserializeOwned + Send + 'static>(&self) -> Result<T, Error> {
+        if self.body.len() < DECODED_AT_ONCE_MAX {
+            return self.json();
+        }
+        let reply = self.clone();
+        match tokio::task::spawn_blocking(move || reply.json()).await {
+            Ok(decoded) => decoded,
+            Err(e) => {
+                let message = format!("decoding was cut off: {e}");
+                Err(Error::new(self.system, self.operation.clone(), ErrorKind::Malformed, message))
+            }
+        }
     }
 
     /// Returns the server's own words, short enough for a message: the message

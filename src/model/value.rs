@@ -17,23 +17,26 @@ pub struct Step {
 ///
 /// Empty members are left out, so that equal steps give equal text.
 pub fn steps_to_json(steps: &[Step]) -> String {
-    let list = steps
-        .iter()
-        .map(|step| {
-            let mut object = serde_json::Map::new();
-            if let Some(id) = &step.id {
-                object.insert("id".into(), id.clone().into());
+    // Written piece by piece: this runs for every case of an extraction.
+    let mut json = Vec::from(b"[");
+    for (number, step) in steps.iter().enumerate() {
+        json.extend_from_slice(if number == 0 { b"{" } else { b",{" });
+        let id = step.id.as_deref();
+        let texts = [("action", &step.action), ("data", &step.data), ("expected", &step.expected)];
+        let texts =
+            texts.into_iter().filter(|(_, text)| !text.is_empty()).map(|(name, t)| (name, t.as_str()));
+        for (member, (name, text)) in id.map(|id| ("id", id)).into_iter().chain(texts).enumerate() {
+            if member > 0 {
+                json.push(b',');
             }
-            for (name, text) in [("action", &step.action), ("data", &step.data), ("expected", &step.expected)]
-            {
-                if !text.is_empty() {
-                    object.insert(name.into(), text.clone().into());
-                }
-            }
-            serde_json::Value::Object(object)
-        })
-        .collect();
-    serde_json::Value::Array(list).to_string()
+            json.extend_from_slice(format!("\"{name}\":").as_bytes());
+            // Writing text into memory cannot fail.
+            let _ = serde_json::to_writer(&mut json, text);
+        }
+        json.push(b'}');
+    }
+    json.push(b']');
+    String::from_utf8(json).unwrap_or_default()
 }
 
 /// Reads what [`steps_to_json`] wrote; `None` if the text is anything else.

@@ -6,12 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arrow::array::{Array, AsArray};
 use arrow::record_batch::RecordBatch;
 use chrono::{DateTime, TimeDelta, Utc};
+use futures::future::try_join;
 use futures::stream::{StreamExt, TryStreamExt, iter};
+use tokio::sync::mpsc;
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::{Failure, Progress};
 use crate::connectors::SharedConnector;
 use crate::model::{Key, RepositoryId, TableSpec, native_schema};
-use crate::store::{PipelineStore, Refresh, Snapshot, TableState};
+use crate::store::{PipelineStore, Snapshot, TableState, TableWriter};
 
 /// Tables read at a time from one repository; each connector bounds its own requests.
 const TABLES_AT_ONCE: usize = 3;
@@ -20,6 +23,9 @@ const TABLES_AT_ONCE: usize = 3;
 /// was written while that one ran, or shortly before by a server whose clock is
 /// behind, is not missed.
 const OVERLAP_MINUTES: i64 = 10;
+
+/// Pages that wait to be written; more would only cost memory.
+const PAGES_WAITING_MAX: usize = 2;
 
 /// Keys of rows that are checked by id at a time.
 const READ_KEYS_MAX: usize = 1000;
@@ -77,59 +83,83 @@ impl Extraction<'_> {
 
     /// Reads a table anew.
     pub(super) async fn whole(&self, spec: &TableSpec) -> Result<TableState, Failure> {
-        let rows = self.pages(spec, None).await?;
         let schema = native_schema(&spec.columns);
-        let parts = self.store.write_rows(self.repository.as_str(), spec.name, schema.clone(), &rows).await?;
-        Ok(TableState::new(&schema, parts, self.now))
+        let mut writer = self.store.table_writer(self.repository.as_str(), spec.name, schema.clone(), None);
+        self.pages(spec, None, &mut writer, |_| {}).await?;
+        Ok(TableState::new(&schema, writer.finish(&HashSet::new()).await?, self.now))
     }
 
     /// Reads what changed, and what is gone by a complete sweep of the keys.
     async fn refresh(&self, spec: &TableSpec, known: &TableState) -> Result<TableState, Failure> {
         let since = known.extracted_at - TimeDelta::minutes(OVERLAP_MINUTES);
-        let mut rows = self.pages(spec, Some(since)).await?;
+        let schema = native_schema(&spec.columns);
+        let place = self.repository.as_str();
+        let mut writer = self.store.table_writer(place, spec.name, schema.clone(), Some(&known.parts));
+        let mut read: HashSet<u128> = HashSet::new();
+        let note = |rows: &RecordBatch| read.extend(keys(rows).iter().map(|key| mark(key)));
+        self.pages(spec, Some(since), &mut writer, note).await?;
         let mut gone = HashSet::new();
         if let Some(all) = self.connector.keys(spec.name).await? {
-            let all: HashSet<String> = all.into_iter().map(|k| k.to_string()).collect();
-            let read: HashSet<String> = rows.iter().flat_map(keys).collect();
-            let mut staged = HashSet::new();
+            // Of a million keys only their marks are held; two that share one are not to be expected.
+            let mut open: HashSet<u128> = all.iter().map(|k| mark(k.as_str())).collect();
             for part in &known.parts {
-                staged.extend(self.store.read_part(part).await?.iter().flat_map(keys));
+                for staged in self.store.read_keys(part).await? {
+                    for key in staged.iter().flatten() {
+                        if !open.remove(&mark(key)) {
+                            gone.insert(key.to_owned());
+                        }
+                    }
+                }
             }
-            gone = staged.difference(&all).cloned().collect();
             // Listed, and neither staged nor changed since: it entered the scope.
             let fresh: Vec<Key> = all
-                .iter()
-                .filter(|k| !staged.contains(*k) && !read.contains(*k))
-                .map(|k| k.as_str().into())
+                .into_iter()
+                .filter(|k| open.contains(&mark(k.as_str())) && !read.contains(&mark(k.as_str())))
                 .collect();
             for some in fresh.chunks(READ_KEYS_MAX) {
-                rows.push(self.connector.read(spec.name, some).await?);
+                writer.push(self.connector.read(spec.name, some).await?).await?;
             }
         }
-        let schema = native_schema(&spec.columns);
-        let refresh = Refresh { rows, gone };
-        let parts = self
-            .store
-            .refresh_rows(self.repository.as_str(), spec.name, schema.clone(), &known.parts, &refresh)
-            .await?;
+        let parts = writer.finish(&gone).await?;
         Ok(TableState { since: Some(since), ..TableState::new(&schema, parts, self.now) })
     }
 
+    /// Reads pages and writes their rows at the same time.
     async fn pages(
         &self,
         spec: &TableSpec,
         since: Option<DateTime<Utc>>,
-    ) -> Result<Vec<RecordBatch>, Failure> {
-        let mut stream = self.connector.extract(spec.name, since);
-        let mut rows = Vec::new();
-        while let Some(page) = stream.next().await {
-            rows.push(page?.rows);
-            if self.stop.load(Ordering::Relaxed) {
-                return Err(Failure::Stopped);
+        writer: &mut TableWriter,
+        mut seen: impl FnMut(&RecordBatch),
+    ) -> Result<(), Failure> {
+        let (sender, mut receiver) = mpsc::channel(PAGES_WAITING_MAX);
+        let read = async move {
+            let mut stream = self.connector.extract(spec.name, since);
+            while let Some(page) = stream.next().await {
+                // The receiver is gone only if it failed, which it tells itself.
+                if sender.send(page?.rows).await.is_err() {
+                    break;
+                }
+                if self.stop.load(Ordering::Relaxed) {
+                    return Err(Failure::Stopped);
+                }
             }
-        }
-        Ok(rows)
+            Ok(())
+        };
+        let write = async {
+            while let Some(rows) = receiver.recv().await {
+                seen(&rows);
+                writer.push(rows).await?;
+            }
+            Ok(())
+        };
+        try_join(read, write).await.map(|_| ())
     }
+}
+
+/// What is kept of a key where it is only looked for.
+fn mark(key: &str) -> u128 {
+    xxh3_128(key.as_bytes())
 }
 
 /// Lists the keys of a batch of a native table.

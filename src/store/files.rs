@@ -251,6 +251,22 @@ impl Draft {
         }
     }
 
+    /// Turns what was written into something to read once; its name is gone already.
+    pub(super) fn into_scratch(mut self) -> io::Result<Scratch> {
+        match &mut self {
+            Draft::Memory(content) => Ok(Scratch::Memory(std::mem::take(content))),
+            Draft::File { file, temporary, .. } => {
+                if let Some(file) = file {
+                    file.flush()?;
+                }
+                let read = File::open(&*temporary)?;
+                // Dropping the draft takes the name away; where that cannot be done while the
+                // file is open, it is left to the next clean-up.
+                Ok(Scratch::File(read))
+            }
+        }
+    }
+
     fn place(mut self) -> io::Result<()> {
         if let Draft::File { file: slot, temporary, target } = &mut self
             && let Some(file) = slot.take()
@@ -260,6 +276,13 @@ impl Draft {
         }
         Ok(())
     }
+}
+
+/// Content that nobody but its holder can name.
+#[derive(Debug)]
+pub(super) enum Scratch {
+    Memory(Vec<u8>),
+    File(File),
 }
 
 impl Drop for Draft {

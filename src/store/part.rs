@@ -12,12 +12,13 @@ use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Schema, SchemaRef};
 use bytes::Bytes;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::PipelineStore;
@@ -32,14 +33,22 @@ pub const PART_ROWS_MEAN: u64 = 16_384;
 /// A part is not cut before this many rows, so that there are no tiny files.
 pub const PART_ROWS_MIN: usize = 2_048;
 
-/// A part is cut here at the latest; what is being written is held in memory.
+/// A part is cut here at the latest; what is being written is held in memory, encoded.
 pub const PART_ROWS_MAX: usize = 65_536;
+
+/// Rows that the encoder takes at a time, counted from the first of the part: the
+/// encoding depends on where batches end, and must not depend on how the rows came.
+/// Wide rows (a test case has five kilobytes) are then held by the megabyte.
+const CHUNK_ROWS: usize = 1_024;
+
+/// Rows of a row group: what the encoder holds before it is laid out.
+const GROUP_ROWS: usize = 16_384;
 
 /// Rows of a batch when parts are read.
 const BATCH_ROWS: usize = 8_192;
 
 /// The column that parts are sorted by.
-const KEY: &str = "key";
+pub(super) const KEY: &str = "key";
 
 /// A part as manifests list it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,8 +77,13 @@ pub struct PartWriter {
     repository: String,
     table: String,
     schema: SchemaRef,
+    /// Rows that the encoder has not got yet; fewer than a chunk between two calls.
     pending: Vec<RecordBatch>,
     pending_rows: usize,
+    /// Rows of the part so far, pending ones included.
+    part_rows: usize,
+    /// The part so far; it is encoded while the next rows are read.
+    encoder: Option<JoinHandle<Result<Encoder, Error>>>,
     last_key: Option<String>,
     parts: Vec<PartRef>,
 }
@@ -83,9 +97,16 @@ impl PartWriter {
             schema: plain(&schema),
             pending: Vec::new(),
             pending_rows: 0,
+            part_rows: 0,
+            encoder: None,
             last_key: None,
             parts: Vec::new(),
         }
+    }
+
+    /// Returns the highest key so far.
+    pub(super) fn last_key(&self) -> Option<&str> {
+        self.last_key.as_deref()
     }
 
     /// Adds rows; their keys must ascend, also from one call to the next.
@@ -115,7 +136,7 @@ impl PartWriter {
             let last = self.last_key.get_or_insert_default();
             last.clear();
             last.push_str(key);
-            let rows = self.pending_rows + row + 1 - start;
+            let rows = self.part_rows + row + 1 - start;
             if rows >= PART_ROWS_MAX || (rows >= PART_ROWS_MIN && ends_part(key)) {
                 self.hold(batch.slice(start, row + 1 - start));
                 start = row + 1;
@@ -125,7 +146,7 @@ impl PartWriter {
         if start < batch.num_rows() {
             self.hold(batch.slice(start, batch.num_rows() - start));
         }
-        Ok(())
+        if self.pending_rows >= CHUNK_ROWS { self.encode(false).await } else { Ok(()) }
     }
 
     /// Takes over a part that did not change. Its keys must be above all before.
@@ -151,7 +172,7 @@ impl PartWriter {
     pub async fn finish(mut self) -> Result<Vec<PartRef>, Error> {
         self.cut().await?;
         if self.parts.is_empty() {
-            self.hold(RecordBatch::new_empty(self.schema.clone()));
+            self.encode(true).await?;
             self.write().await?;
         }
         Ok(self.parts)
@@ -159,18 +180,42 @@ impl PartWriter {
 
     fn hold(&mut self, batch: RecordBatch) {
         self.pending_rows += batch.num_rows();
+        self.part_rows += batch.num_rows();
         self.pending.push(batch);
     }
 
     async fn cut(&mut self) -> Result<(), Error> {
-        if self.pending_rows == 0 { Ok(()) } else { self.write().await }
+        if self.part_rows == 0 {
+            return Ok(());
+        }
+        self.encode(true).await?;
+        self.write().await
+    }
+
+    /// Hands whole chunks, or `all` rows, to the encoder, which works on while we read.
+    async fn encode(&mut self, all: bool) -> Result<(), Error> {
+        let mut encoder = match self.encoder.take() {
+            Some(running) => running.await.map_err(|e| self.rows(e))??,
+            None => Encoder::new(&self.table, &self.schema)?,
+        };
+        let whole = self.pending_rows - self.pending_rows % CHUNK_ROWS;
+        let take = if all { self.pending_rows } else { whole };
+        let batches = split_off_front(&mut self.pending, take);
+        self.pending_rows -= take;
+        self.encoder = Some(tokio::task::spawn_blocking(move || {
+            for chunk in chunks(&batches, CHUNK_ROWS) {
+                encoder.write(&chunk)?;
+            }
+            Ok(encoder)
+        }));
+        Ok(())
     }
 
     async fn write(&mut self) -> Result<(), Error> {
-        let (batches, schema) = (std::mem::take(&mut self.pending), self.schema.clone());
-        self.pending_rows = 0;
-        let table = self.table.clone();
-        let encoded = tokio::task::spawn_blocking(move || Encoded::new(&table, &schema, &batches)).await;
+        self.part_rows = 0;
+        let Some(running) = self.encoder.take() else { return Ok(()) };
+        let encoder = running.await.map_err(|e| self.rows(e))??;
+        let encoded = tokio::task::spawn_blocking(move || encoder.finish()).await;
         let encoded = encoded.map_err(|e| self.rows(e))??;
         let location = Location::Part {
             pipeline: self.store.name().to_owned(),
@@ -215,27 +260,109 @@ struct Encoded {
     key_max: String,
 }
 
-impl Encoded {
-    fn new(table: &str, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Self, Error> {
-        let fail = |e: &dyn std::fmt::Display| Error::Rows { table: table.to_owned(), what: e.to_string() };
-        // One batch, however the rows came: the encoding depends on the boundaries.
-        let rows = concat_batches(schema, batches).map_err(|e| fail(&e))?;
-        let mut content = Vec::new();
-        let mut writer = ArrowWriter::try_new(&mut content, schema.clone(), Some(properties(schema)))
-            .map_err(|e| fail(&e))?;
-        writer.write(&rows).map_err(|e| fail(&e))?;
-        writer.close().map_err(|e| fail(&e))?;
-        let keys = key_column(table, &rows)?;
-        let bound = |row: Option<usize>| row.map(|r| keys.value(r).to_owned()).unwrap_or_default();
+/// A part that is being encoded.
+struct Encoder {
+    table: String,
+    schema: SchemaRef,
+    writer: ArrowWriter<Vec<u8>>,
+    rows: u64,
+    row_hash: Xxh3,
+    key_min: Option<String>,
+    key_max: String,
+}
+
+impl std::fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Encoder")
+            .field("table", &self.table)
+            .field("rows", &self.rows)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Encoder {
+    fn new(table: &str, schema: &SchemaRef) -> Result<Self, Error> {
+        let writer = ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties(schema)))
+            .map_err(|e| Error::Rows { table: table.to_owned(), what: e.to_string() })?;
         Ok(Self {
+            table: table.to_owned(),
+            schema: schema.clone(),
+            writer,
+            rows: 0,
+            row_hash: Xxh3::new(),
+            key_min: None,
+            key_max: String::new(),
+        })
+    }
+
+    /// Adds a chunk, given as the batches that it consists of.
+    fn write(&mut self, chunk: &[RecordBatch]) -> Result<(), Error> {
+        let fail = |e: &dyn std::fmt::Display| Error::Rows { table: self.table.clone(), what: e.to_string() };
+        let rows = match chunk {
+            [whole] => whole.clone(),
+            _ => concat_batches(&self.schema, chunk).map_err(|e| fail(&e))?,
+        };
+        let keys = key_column(&self.table, &rows)?;
+        if let Some(last) = keys.len().checked_sub(1) {
+            self.key_min.get_or_insert_with(|| keys.value(0).to_owned());
+            keys.value(last).clone_into(&mut self.key_max);
+        }
+        hash_rows(&mut self.row_hash, keys, &rows);
+        self.rows += rows.num_rows() as u64;
+        self.writer.write(&rows).map_err(|e| fail(&e))
+    }
+
+    fn finish(self) -> Result<Encoded, Error> {
+        let table = self.table;
+        let content = self.writer.into_inner();
+        let content = content.map_err(|e| Error::Rows { table, what: e.to_string() })?;
+        Ok(Encoded {
             hash: xxh3_hex(&content),
-            row_hash: row_hash(keys, &rows),
-            rows: rows.num_rows() as u64,
-            key_min: bound((!keys.is_empty()).then_some(0)),
-            key_max: bound(keys.len().checked_sub(1)),
+            row_hash: format!("{:032x}", self.row_hash.digest128()),
+            rows: self.rows,
+            key_min: self.key_min.unwrap_or_default(),
+            key_max: self.key_max,
             content: Bytes::from(content),
         })
     }
+}
+
+/// Takes the first rows off a sequence of batches.
+fn split_off_front(batches: &mut Vec<RecordBatch>, mut rows: usize) -> Vec<RecordBatch> {
+    let mut taken = Vec::new();
+    for batch in std::mem::take(batches) {
+        let now = rows.min(batch.num_rows());
+        if now > 0 {
+            taken.push(batch.slice(0, now));
+        }
+        if now < batch.num_rows() {
+            batches.push(batch.slice(now, batch.num_rows() - now));
+        }
+        rows -= now;
+    }
+    taken
+}
+
+/// Groups batches into chunks of so many rows; the last one may be shorter.
+fn chunks(batches: &[RecordBatch], rows: usize) -> Vec<Vec<RecordBatch>> {
+    let mut all = Vec::new();
+    let (mut chunk, mut held) = (Vec::new(), 0);
+    for batch in batches {
+        let mut from = 0;
+        while from < batch.num_rows() {
+            let now = (rows - held).min(batch.num_rows() - from);
+            chunk.push(batch.slice(from, now));
+            (from, held) = (from + now, held + now);
+            if held == rows {
+                all.push(std::mem::take(&mut chunk));
+                held = 0;
+            }
+        }
+    }
+    if held > 0 {
+        all.push(chunk);
+    }
+    all
 }
 
 /// How all Parquet files of the store are written. Those with a key column are
@@ -250,6 +377,7 @@ pub(super) fn properties(schema: &Schema) -> WriterProperties {
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_sorting_columns(sorted)
+        .set_max_row_group_row_count(Some(GROUP_ROWS))
         .build()
 }
 
@@ -283,16 +411,30 @@ pub(super) fn key_column<'a>(table: &str, batch: &'a RecordBatch) -> Result<&'a 
         })
 }
 
-fn row_hash(keys: &StringArray, rows: &RecordBatch) -> String {
+fn hash_rows(hash: &mut Xxh3, keys: &StringArray, rows: &RecordBatch) {
     let raw = rows.column_by_name("raw_hash").and_then(|column| column.as_string_opt::<i32>());
-    let mut hash = Xxh3::new();
     for row in 0..keys.len() {
         hash.update(keys.value(row).as_bytes());
         hash.update(&[0]);
         hash.update(raw.map_or("", |raw| raw.value(row)).as_bytes());
         hash.update(&[1]);
     }
-    format!("{:032x}", hash.digest128())
+}
+
+/// Opens a Parquet file to be read batch by batch; with `column`, only that one.
+pub(super) fn reader(
+    path: &str,
+    content: Bytes,
+    batch_rows: usize,
+    column: Option<&str>,
+) -> Result<ParquetRecordBatchReader, Error> {
+    let mut reader =
+        ParquetRecordBatchReaderBuilder::try_new(content).map_err(|e| Error::corrupt(path, e))?;
+    if let Some(column) = column {
+        let mask = ProjectionMask::columns(reader.parquet_schema(), [column]);
+        reader = reader.with_projection(mask);
+    }
+    reader.with_batch_size(batch_rows).build().map_err(|e| Error::corrupt(path, e))
 }
 
 /// Decodes a whole Parquet file.

@@ -2,18 +2,23 @@
 
 use std::collections::HashSet;
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::{Array, RecordBatch, StringArray};
 use arrow::compute::interleave_record_batch;
 use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::PipelineStore;
 use super::error::Error;
+use super::merge::TableWriter;
 use super::part::{self, PartRef, PartWriter, key_column};
 
 /// Rows that are put together at a time when batches are sorted.
 const SORTED_BATCH_ROWS: usize = 8_192;
+
+/// Rows of a batch of nothing but keys.
+const KEYS_BATCH_ROWS: usize = 65_536;
 
 /// A native table as a snapshot lists it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,8 +54,19 @@ impl PipelineStore {
         PartWriter::new(self.clone(), repository, table, schema)
     }
 
-    /// Writes a table from rows in any order, all in memory. Larger tables are
-    /// sorted by the query engine and go through [`Self::part_writer`].
+    /// Starts writing a table from rows in any order, in bounded memory. With `before`,
+    /// parts of it that no row touches are taken over.
+    pub fn table_writer(
+        &self,
+        repository: &str,
+        table: &str,
+        schema: SchemaRef,
+        before: Option<&[PartRef]>,
+    ) -> TableWriter {
+        TableWriter::new(self.clone(), repository, table, schema, before.map(<[PartRef]>::to_vec))
+    }
+
+    /// Writes a table from rows in any order.
     pub async fn write_rows(
         &self,
         repository: &str,
@@ -58,11 +74,11 @@ impl PipelineStore {
         schema: SchemaRef,
         rows: &[RecordBatch],
     ) -> Result<Vec<PartRef>, Error> {
-        let mut writer = self.part_writer(repository, table, schema);
-        for batch in sort_by_key(table, rows)? {
-            writer.push(batch).await?;
+        let mut writer = self.table_writer(repository, table, schema, None);
+        for batch in rows {
+            writer.push(batch.clone()).await?;
         }
-        writer.finish().await
+        writer.finish(&HashSet::new()).await
     }
 
     /// Rewrites the parts that a refresh touches and takes over all others.
@@ -74,47 +90,34 @@ impl PipelineStore {
         parts: &[PartRef],
         refresh: &Refresh,
     ) -> Result<Vec<PartRef>, Error> {
-        let fresh = sort_by_key(table, &refresh.rows)?;
-        let keys = all_keys(table, &fresh)?;
-        let replaced: HashSet<&str> = keys.iter().map(String::as_str).collect();
-        let is_gone = |key: &str| refresh.gone.contains(key) || replaced.contains(key);
-        let mut gone: Vec<&str> = refresh.gone.iter().map(String::as_str).collect();
-        gone.sort_unstable();
+        let mut writer = self.table_writer(repository, table, schema, Some(parts));
+        for batch in &refresh.rows {
+            writer.push(batch.clone()).await?;
+        }
+        writer.finish(&refresh.gone).await
+    }
 
-        let mut writer = self.part_writer(repository, table, schema);
-        let mut from = 0;
-        for (n, old) in parts.iter().enumerate() {
-            // A part answers for the keys up to its highest, the last one for all above.
-            let last = n + 1 == parts.len();
-            let to = if last { keys.len() } else { keys.partition_point(|k| *k <= old.key_max) };
-            let first_gone = gone.partition_point(|k| *k < old.key_min.as_str());
-            let loses = gone.get(first_gone).is_some_and(|k| *k <= old.key_max.as_str());
-            if from == to && !loses {
-                writer.keep(old).await?;
-            } else {
-                let mut merged = Vec::new();
-                for batch in self.read_part(old).await? {
-                    merged.push(without(table, &batch, is_gone)?);
-                }
-                merged.extend(slice(&fresh, from, to));
-                for batch in sort_by_key(table, &merged)? {
-                    writer.push(batch).await?;
-                }
-            }
-            from = to;
+    /// Reads a part's file and checks it against its manifest entry.
+    pub(super) async fn read_checked(&self, part: &PartRef) -> Result<Bytes, Error> {
+        let content = self.read_path(&part.path).await?;
+        part::check(&part.path, &content, part.bytes, &part.content_hash)?;
+        Ok(content)
+    }
+
+    /// Lists the keys of a part in order, and reads nothing else of it.
+    pub async fn read_keys(&self, part: &PartRef) -> Result<Vec<StringArray>, Error> {
+        let content = self.read_checked(part).await?;
+        let mut keys = Vec::new();
+        for batch in part::reader(&part.path, content, KEYS_BATCH_ROWS, Some(part::KEY))? {
+            let batch = batch.map_err(|e| Error::corrupt(&part.path, e))?;
+            keys.push(key_column(&part.path, &batch)?.clone());
         }
-        if parts.is_empty() {
-            for batch in fresh {
-                writer.push(batch).await?;
-            }
-        }
-        writer.finish().await
+        Ok(keys)
     }
 
     /// Reads one part and checks it against its manifest entry.
     pub async fn read_part(&self, part: &PartRef) -> Result<Vec<RecordBatch>, Error> {
-        let content = self.read_path(&part.path).await?;
-        part::check(&part.path, &content, part.bytes, &part.content_hash)?;
+        let content = self.read_checked(part).await?;
         let (_, batches) = part::decode(&part.path, content)?;
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
         if rows as u64 != part.rows {
@@ -174,35 +177,4 @@ pub fn sort_by_key(table: &str, batches: &[RecordBatch]) -> Result<Vec<RecordBat
                 .map_err(|e| Error::Rows { table: table.to_owned(), what: e.to_string() })
         })
         .collect()
-}
-
-fn all_keys(table: &str, batches: &[RecordBatch]) -> Result<Vec<String>, Error> {
-    let mut keys = Vec::new();
-    for batch in batches {
-        let column = key_column(table, batch)?;
-        keys.extend((0..column.len()).map(|row| column.value(row).to_owned()));
-    }
-    Ok(keys)
-}
-
-fn without(table: &str, batch: &RecordBatch, is_gone: impl Fn(&str) -> bool) -> Result<RecordBatch, Error> {
-    let keys = key_column(table, batch)?;
-    let stays = (0..keys.len()).map(|row| Some(!is_gone(keys.value(row)))).collect();
-    arrow::compute::filter_record_batch(batch, &stays)
-        .map_err(|e| Error::Rows { table: table.to_owned(), what: e.to_string() })
-}
-
-/// Returns the rows from `from` to `to` of a sequence of batches.
-fn slice(batches: &[RecordBatch], from: usize, to: usize) -> Vec<RecordBatch> {
-    let mut start = 0;
-    let mut found = Vec::new();
-    for batch in batches {
-        let end = start + batch.num_rows();
-        let (low, high) = (from.max(start), to.min(end));
-        if low < high {
-            found.push(batch.slice(low - start, high - low));
-        }
-        start = end;
-    }
-    found
 }

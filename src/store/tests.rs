@@ -141,6 +141,29 @@ async fn refresh_rewrites_only_what_changed() {
     assert_eq!(nothing, new);
 }
 
+/// Pages come in any order, more than is held in memory, and some rows come twice.
+#[tokio::test]
+async fn rows_in_any_order_are_in_order_and_the_last_of_a_key_counts() {
+    let (_folder, store) = folder();
+    let pipeline = store.pipeline("p").unwrap();
+    let count = 400_000_u64;
+    let mut writer = pipeline.table_writer("ado", "cases", schema(), None);
+    for page in 0..40 {
+        // 17 is coprime to the count: every number once, far from order.
+        let numbers = (page * 10_000..(page + 1) * 10_000).map(|n| ((n * 17) % count, 1));
+        writer.push(rows(numbers)).await.unwrap();
+    }
+    writer.push(rows([(5, 2), (399_999, 2), (5, 3)])).await.unwrap();
+    let parts = writer.finish(&HashSet::new()).await.unwrap();
+    let found = values(&pipeline, &parts).await;
+    assert_eq!(found.len(), count as usize);
+    assert_eq!((found["00000005"], found["00000006"], found["00399999"]), (3, 1, 2));
+    assert!(parts.windows(2).all(|w| w[0].key_max < w[1].key_min));
+    let left = std::fs::read_dir(store.root_path().unwrap().join("p/tables/ado/cases")).unwrap();
+    let spilled = left.filter(|f| f.as_ref().unwrap().file_name().to_string_lossy().starts_with('.'));
+    assert_eq!(spilled.count(), 0);
+}
+
 #[tokio::test]
 async fn refresh_fills_and_empties_a_table() {
     let (_folder, store) = folder();

@@ -78,6 +78,8 @@ const LEFT_OUT: [&str; 17] = [
 pub(super) struct Fields {
     by_reference: HashMap<String, FieldDef>,
     by_name: HashMap<String, String>,
+    /// What [`Fields::display`] says of the known fields.
+    displayed: HashMap<String, Option<String>>,
 }
 
 impl Fields {
@@ -86,11 +88,23 @@ impl Fields {
             defs.iter().map(|d| (d.name.to_lowercase(), d.reference_name.clone())).collect();
         by_name
             .extend(BUILT_IN.iter().map(|(name, reference)| (name.to_lowercase(), (*reference).to_owned())));
-        Self { by_reference: defs.into_iter().map(|d| (d.reference_name.clone(), d)).collect(), by_name }
+        let by_reference = defs.into_iter().map(|d| (d.reference_name.clone(), d)).collect();
+        let mut fields = Self { by_reference, by_name, displayed: HashMap::new() };
+        let known = fields.by_reference.keys().map(String::as_str);
+        let known = known.chain(BUILT_IN.iter().map(|(_, reference)| *reference)).chain(LEFT_OUT);
+        fields.displayed = known.map(|name| (name.to_owned(), fields.work_out_display(name))).collect();
+        fields
     }
 
     /// Returns the name that pipelines use; `None` for fields that stay out.
     pub(super) fn display(&self, reference: &str) -> Option<String> {
+        match self.displayed.get(reference) {
+            Some(known) => known.clone(),
+            None => self.work_out_display(reference),
+        }
+    }
+
+    fn work_out_display(&self, reference: &str) -> Option<String> {
         if LEFT_OUT.contains(&reference) || reference.contains("Level") && reference.starts_with("System.") {
             return None;
         }

@@ -135,19 +135,19 @@ impl Api {
         counted(list, operation)
     }
 
-    async fn page<T: DeserializeOwned>(
+    async fn page<T: DeserializeOwned + Send + 'static>(
         &self,
         url: Url,
         operation: &str,
     ) -> Result<(Fetched<T>, Reply), Error> {
         let reply = self.send(Request::get(url, operation.to_owned())).await.map_err(failure)?;
-        let list: List<T> = success(&reply, operation)?.json().map_err(failure)?;
+        let list: List<T> = success(&reply, operation)?.decode().await.map_err(failure)?;
         let now = reply.header("date").and_then(|d| DateTime::parse_from_rfc2822(d).ok()).map(|d| d.to_utc());
         Ok((Fetched { items: counted(list, operation)?, bytes: reply.body.len() as u64, now }, reply))
     }
 
     /// Reads a list whose answers name the next page in a header.
-    pub(super) fn token_pages<'a, T: DeserializeOwned + Send + 'a>(
+    pub(super) fn token_pages<'a, T: DeserializeOwned + Send + 'static>(
         &'a self,
         project: &'a str,
         path: String,
@@ -171,7 +171,7 @@ impl Api {
 
     /// Reads a list by offset. It ends at `total` rows, or at the first page that
     /// is not full where the total is not known.
-    pub(super) fn offset_pages<'a, T: DeserializeOwned + Send + 'a>(
+    pub(super) fn offset_pages<'a, T: DeserializeOwned + Send + 'static>(
         &'a self,
         project: &'a str,
         path: String,
@@ -250,7 +250,7 @@ impl Api {
         }
         let request = Request::post(url, operation.to_owned()).safety(Safety::Safe).json(&body);
         let reply = self.send(request).await.map_err(failure)?;
-        let list: List<Option<WorkItem>> = success(&reply, operation)?.json().map_err(failure)?;
+        let list: List<Option<WorkItem>> = success(&reply, operation)?.decode().await.map_err(failure)?;
         Ok((list.value.into_iter().flatten().filter(|item| item.id != 0).collect(), reply.body.len() as u64))
     }
 

@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 
 use super::catalog::{Fields, STEPS, category};
 use super::client::{Fetched, ITEMS_PER_CALL, RESULTS_PER_PAGE, RUNS_PER_PAGE, malformed};
-use super::rows::{case_steps, configuration_row, entry_row};
+use super::rows::{case_steps, configuration_row, entry_row, item_row};
 use super::steps::{self, Document};
 use super::tables;
 use super::tree::{Node, Tree};
@@ -101,15 +101,17 @@ impl AzureDevOps {
         since: Option<DateTime<Utc>>,
     ) -> Pages<'a> {
         stream::once(self.item_ids(project, table, since))
-            .map_ok(move |ids| {
-                let shared: Arc<OnceCell<Shared>> = Arc::default();
+            .map_ok(move |mut ids| {
+                // In the order in which the tables are sorted, so that nothing is sorted later.
+                ids.sort_by_cached_key(i64::to_string);
+                let shared: Arc<OnceCell<Arc<Shared>>> = Arc::default();
                 let chunks: Vec<Vec<i64>> = ids.chunks(ITEMS_PER_CALL).map(<[i64]>::to_vec).collect();
                 stream::iter(chunks)
                     .map(move |chunk| {
                         let shared = shared.clone();
                         async move {
                             let (items, bytes) = self.listed_items(project, &chunk).await?;
-                            let rows = self.item_rows(project, table, &items, &shared).await?;
+                            let rows = self.item_rows(project, table, items, &shared).await?;
                             Ok(Page { rows, bytes })
                         }
                     })
@@ -167,34 +169,38 @@ impl AzureDevOps {
         &self,
         project: &str,
         table: &str,
-        items: &[WorkItem],
-        shared: &OnceCell<Shared>,
+        items: Vec<WorkItem>,
+        shared: &OnceCell<Arc<Shared>>,
     ) -> Result<RecordBatch, Error> {
         let fields = self.catalog.fields(&self.api).await?;
         let uses_shared = |item: &WorkItem| item.text(STEPS).is_some_and(|xml| xml.contains("<compref"));
-        let none = Shared::new();
         let documents = if table == "test_cases" && items.iter().any(uses_shared) {
-            shared.get_or_try_init(|| self.shared_steps(project)).await?
+            shared.get_or_try_init(|| self.shared_steps(project)).await?.clone()
         } else {
-            &none
+            Arc::default()
         };
-        let mut rows = builder(table);
-        for item in items {
-            let row = rows.row(item.id, project);
-            self.item_row(row, item, project, &fields);
-            match table {
-                "test_cases" => case_steps(row, item, documents),
-                "requirements" => {
-                    row.text("kind", item.text("System.WorkItemType"));
+        let (address, project, table) = (self.item_address(project), project.to_owned(), table.to_owned());
+        // Parsing steps and hashing rows is work; requests go on meanwhile.
+        let rows = tokio::task::spawn_blocking(move || {
+            let mut rows = builder(&table);
+            for item in &items {
+                let row = rows.row(item.id, &*project);
+                item_row(row, item, &address, &fields);
+                match table.as_str() {
+                    "test_cases" => case_steps(row, item, &documents),
+                    "requirements" => {
+                        row.text("kind", item.text("System.WorkItemType"));
+                    }
+                    _ => {}
                 }
-                _ => {}
             }
-        }
-        Ok(rows.finish())
+            rows.finish()
+        });
+        rows.await.map_err(|e| malformed("building rows", e.to_string()))
     }
 
     /// Reads all shared steps of a project.
-    async fn shared_steps(&self, project: &str) -> Result<Shared, Error> {
+    async fn shared_steps(&self, project: &str) -> Result<Arc<Shared>, Error> {
         let operation = "reading shared steps";
         let ids = self.api.query_ids(project, &in_group(category::SHARED_STEPS, None), operation).await?;
         let mut shared = Shared::new();
@@ -207,7 +213,7 @@ impl AzureDevOps {
                 }
             }
         }
-        Ok(shared)
+        Ok(Arc::new(shared))
     }
 
     pub(super) fn plan_pages<'a>(&'a self, project: &'a str) -> Pages<'a> {
@@ -276,7 +282,7 @@ impl AzureDevOps {
     /// Walks one listing per plan, from its root suite down.
     fn per_plan<'a, T, F>(&'a self, project: &'a str, listing: Listing, rows: F) -> Pages<'a>
     where
-        T: serde::de::DeserializeOwned + Send + 'a,
+        T: serde::de::DeserializeOwned + Send + 'static,
         F: Fn(&mut RowBuilder, &mut HashSet<String>, &T, i64) -> Result<(), Error> + Copy + Send + Sync + 'a,
     {
         stream::once(self.plans(project))
@@ -417,7 +423,9 @@ impl AzureDevOps {
 
     fn result_pages<'a>(&'a self, project: &'a str, since: Option<DateTime<Utc>>) -> Pages<'a> {
         stream::once(self.runs(project, since))
-            .map_ok(move |runs| {
+            .map_ok(move |mut runs| {
+                // In the order of the results' keys, so that nothing is sorted later.
+                runs.sort_by_cached_key(|run| run.id.0.to_string());
                 stream::iter(runs)
                     .map(move |run| async move {
                         let (results, bytes) = self.results(project, &run).await?;
@@ -427,7 +435,7 @@ impl AzureDevOps {
                             .for_each(|result| self.result_row(&mut rows, result, run.id.0, project));
                         Ok(page(rows, bytes))
                     })
-                    .buffer_unordered(CONCURRENT_READS)
+                    .buffered(CONCURRENT_READS)
             })
             .try_flatten()
             .boxed()

@@ -6,14 +6,14 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::AzureDevOps;
 use super::catalog::{Fields, STATE, STEPS, TAGS};
 use super::client::{ITEMS_PER_CALL, WriteError};
 use super::load::{id_of, rejected, unprepared};
 use super::steps;
-use super::wire::{BatchAnswer, Refusal, WorkItem};
+use super::wire::{BatchAnswer, ItemFields, Refusal, WorkItem};
 use crate::model::{Change, FieldWrite, Key, Op, Outcome, WriteValue};
 
 /// How often a request is sent again without the fields it was refused for, or
@@ -49,7 +49,7 @@ pub(super) struct Patch {
 /// What came of a patch.
 #[derive(Clone, Debug)]
 pub(super) enum Sent {
-    Done { id: i64, rev: i64, fields: Map<String, Value> },
+    Done { id: i64, rev: i64, fields: ItemFields },
     Changed,
     Rejected(String),
     Unknown(String),
@@ -293,7 +293,7 @@ impl AzureDevOps {
         let (mut moves, mut owners) = (Vec::new(), Vec::new());
         for (i, state) in states.into_iter().enumerate() {
             let (Sent::Done { id, fields, .. }, Some(part)) = (&sent[i], state) else { continue };
-            if fields.get(STATE) == part.json.get("value") {
+            if fields.text(STATE) == part.json.get("value").and_then(Value::as_str) {
                 continue;
             }
             moves.push(Patch { target: Ok(*id), revision: None, parts: vec![part], refused: Vec::new() });

@@ -15,7 +15,7 @@ use super::catalog::{AREA, Fields, ITERATION, TITLE};
 use super::client::{ITEMS_PER_CALL, WriteError};
 use super::load::{bounded, failed, id_of, rejected, unprepared};
 use super::load_items::{Part, Patch, Sent, parts};
-use super::wire::{Id, Plan};
+use super::wire::{Id, ItemFields, Plan};
 use crate::connectors::Error;
 use crate::http::Safety;
 use crate::model::{Change, Key, Op, Outcome, ReferenceWrite};
@@ -374,7 +374,7 @@ fn untouched(id: Option<&i64>, revision: Option<i64>) -> Sent {
     Sent::Done {
         id: id.copied().unwrap_or_default(),
         rev: revision.unwrap_or_default(),
-        fields: serde_json::Map::new(),
+        fields: ItemFields::default(),
     }
 }
 

@@ -98,7 +98,7 @@ impl AzureDevOps {
                 let of = item.text("System.TeamProject").unwrap_or(project);
                 of.eq_ignore_ascii_case(project) || self.projects.len() == 1
             });
-            batches.push(self.item_rows(project, table, &items, &shared).await?);
+            batches.push(self.item_rows(project, table, items, &shared).await?);
         }
         Ok(batches)
     }

@@ -10,7 +10,8 @@ use super::load_runs::without_token;
 use super::steps::{self, Document, StepsError, escape};
 use super::tree::Node;
 use super::wire::{
-    Configuration, Identity, Plan, Point, Ref, Run, SuiteCase, TestResult, Time, WorkItem, instant, rfc3339,
+    Configuration, FieldValue, Identity, Plan, Point, Ref, Run, SuiteCase, TestResult, Time, WorkItem,
+    instant, rfc3339,
 };
 use crate::connectors::RowBuilder;
 use crate::connectors::native::Row;
@@ -28,52 +29,56 @@ fn time_text(time: Time) -> Option<String> {
 }
 
 /// Returns a field's value as text.
-fn value_text(value: &Value, is_date: bool) -> Option<String> {
+fn value_text(value: &FieldValue, is_date: bool) -> Option<String> {
     match value {
-        Value::Null => None,
-        Value::String(text) if is_date => Some(instant(text).map_or_else(|| text.clone(), rfc3339)),
-        Value::String(text) => Some(text.clone()),
-        Value::Object(_) => serde_json::from_value::<Identity>(value.clone()).ok()?.name(),
-        Value::Array(_) => Some(value.to_string()),
-        other => Some(other.to_string()),
+        FieldValue::Text(text) if is_date => Some(instant(text).map_or_else(|| text.clone(), rfc3339)),
+        FieldValue::Text(text) => Some(text.clone()),
+        FieldValue::Person(person) => person.name(),
+        FieldValue::Other(Value::Null) => None,
+        FieldValue::Other(other) => Some(other.to_string()),
     }
 }
 
-impl AzureDevOps {
-    /// Fills what every work item has; its steps are left to [`case_steps`].
-    pub(super) fn item_row(&self, row: &mut Row, item: &WorkItem, project: &str, fields: &Fields) {
-        let id = item.id.to_string();
-        let url = self.api.web(project, &format!("_workitems/edit/{id}"), &[]);
-        let date = |field: &str| item.text(field).and_then(instant);
-        let changed_by = item.fields.get("System.ChangedBy").and_then(|by| match by {
-            Value::String(text) => Some(text.clone()),
-            other => serde_json::from_value::<Identity>(other.clone()).ok().and_then(|i| i.id),
-        });
-        row.rev(item.rev)
-            .created_at(date("System.CreatedDate"))
-            .updated_at(date("System.ChangedDate"))
-            .updated_by(changed_by)
-            .field("Formatted ID", Some(id))
-            .field("URL", Some(url.clone()))
-            .url(url);
-        for (reference, value) in item.fields.iter().filter(|(reference, _)| *reference != STEPS) {
-            let Some(name) = fields.display(reference) else { continue };
-            let is_date =
-                fields.get(reference).is_some_and(|def| def.r#type.eq_ignore_ascii_case("dateTime"))
-                    || reference.ends_with("Date");
-            let text = value_text(value, is_date).map(|text| self.as_html(item, reference, text));
-            row.field(name, text);
-        }
+/// Fills what every work item has; its steps are left to [`case_steps`]. `address` is what
+/// the id is put behind for people.
+pub(super) fn item_row(row: &mut Row, item: &WorkItem, address: &str, fields: &Fields) {
+    let id = item.id.to_string();
+    let url = format!("{address}{id}");
+    let date = |field: &str| item.text(field).and_then(instant);
+    let changed_by = item.fields.get("System.ChangedBy").and_then(|by| match by {
+        FieldValue::Text(text) => Some(text.clone()),
+        FieldValue::Person(person) => person.id.clone(),
+        FieldValue::Other(_) => None,
+    });
+    row.rev(item.rev)
+        .created_at(date("System.CreatedDate"))
+        .updated_at(date("System.ChangedDate"))
+        .updated_by(changed_by)
+        .field("Formatted ID", Some(id))
+        .field("URL", Some(url.clone()))
+        .url(url);
+    for (reference, value) in item.fields.iter().filter(|(reference, _)| *reference != STEPS) {
+        let Some(name) = fields.display(reference) else { continue };
+        let is_date = fields.get(reference).is_some_and(|def| def.r#type.eq_ignore_ascii_case("dateTime"))
+            || reference.ends_with("Date");
+        let text = value_text(value, is_date).map(|text| as_html(item, reference, text));
+        row.field(name, text);
     }
+}
 
-    /// Fields can be switched to Markdown item by item; the tables hold HTML.
-    fn as_html(&self, item: &WorkItem, reference: &str, text: String) -> String {
-        let format =
-            item.multiline_fields_format.as_ref().and_then(|f| f.get(reference)).and_then(Value::as_str);
-        if format.is_some_and(|f| f.eq_ignore_ascii_case("markdown")) {
-            return comrak::markdown_to_html(&text, &comrak::Options::default());
-        }
-        text
+/// Fields can be switched to Markdown item by item; the tables hold HTML.
+fn as_html(item: &WorkItem, reference: &str, text: String) -> String {
+    let format = item.multiline_fields_format.as_ref().and_then(|f| f.get(reference)).and_then(Value::as_str);
+    if format.is_some_and(|f| f.eq_ignore_ascii_case("markdown")) {
+        return comrak::markdown_to_html(&text, &comrak::Options::default());
+    }
+    text
+}
+
+impl AzureDevOps {
+    /// Returns what the id of a work item is put behind for people.
+    pub(super) fn item_address(&self, project: &str) -> String {
+        self.api.web(project, "_workitems/edit/", &[])
     }
 
     pub(super) fn plan_row(
@@ -85,7 +90,7 @@ impl AzureDevOps {
         fields: &Fields,
     ) {
         let row = rows.row(item.id, project);
-        self.item_row(row, item, project, fields);
+        item_row(row, item, &self.item_address(project), fields);
         row.text("root_suite_id", id_text(plan.root_suite.as_ref()))
             .text("parent_id", item.linked(PARENT).first().map(i64::to_string))
             .time("started_at", plan.start_date.0)
@@ -102,7 +107,7 @@ impl AzureDevOps {
     ) {
         let (plan, order, node) = place;
         let row = rows.row(item.id, project);
-        self.item_row(row, item, project, fields);
+        item_row(row, item, &self.item_address(project), fields);
         if item.text("System.Title").is_none() {
             row.field("Title", Some(node.name.clone()));
         }
@@ -243,15 +248,21 @@ pub(super) fn case_steps(row: &mut Row, item: &WorkItem, shared: &HashMap<i64, D
         // Shown as they are: no steps at all would read as a deletion.
         Err(_) => vec![Step { action: format!("<p>{}</p>", escape(xml)), ..Step::default() }],
     };
-    let column = |text: fn(&Step) -> String| steps.iter().map(text).collect::<Vec<_>>();
     row.field("Steps", Some(steps_to_json(&steps)).filter(|_| !steps.is_empty()))
-        .texts("step_ids", column(|s| s.id.clone().unwrap_or_default()))
-        .texts("step_actions", column(|s| s.action.clone()))
-        .texts("step_data", column(|s| s.data.clone()))
-        .texts("step_expected", column(|s| s.expected.clone()))
         .bool("has_shared_steps", Some(uses_shared))
         .text("steps_xml", Some(xml.to_owned()).filter(|x| !x.is_empty()))
         .text("steps_error", parsed.err().map(|e: StepsError| e.to_string()));
+    let [mut ids, mut actions, mut data, mut expected] = [const { Vec::new() }; 4];
+    for step in steps {
+        ids.push(step.id.unwrap_or_default());
+        actions.push(step.action);
+        data.push(step.data);
+        expected.push(step.expected);
+    }
+    row.texts("step_ids", ids)
+        .texts("step_actions", actions)
+        .texts("step_data", data)
+        .texts("step_expected", expected);
 }
 
 /// Spells an outcome as the documentation does, whichever area it came from.

@@ -4,7 +4,7 @@
 //! other, enumerations start with a capital or not. Both are accepted everywhere.
 
 use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
-use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 /// A number that may come as text; zero and texts that are no number mean "none".
@@ -52,7 +52,7 @@ pub(super) fn rfc3339(instant: DateTime<Utc>) -> String {
 macro_rules! answer {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, Default, serde::Deserialize)]
+        #[derive(Clone, Debug, Default, PartialEq, serde::Deserialize)]
         #[serde(rename_all = "camelCase", default)]
         pub(super) struct $name { $($(#[$field_doc])* pub(super) $field: $type,)* }
     };
@@ -83,12 +83,141 @@ impl Identity {
     }
 }
 
+/// The value of a work item's field.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum FieldValue {
+    Text(String),
+    Person(Identity),
+    /// Numbers, booleans, null and what is not documented.
+    Other(Value),
+}
+
+/// The fields of a work item by reference name, in the order of the answer. Most of an
+/// answer is the addresses and pictures of people, which are passed over.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct ItemFields(Vec<(String, FieldValue)>);
+
+impl ItemFields {
+    /// Returns a field.
+    pub(super) fn get(&self, reference: &str) -> Option<&FieldValue> {
+        self.0.iter().find(|(name, _)| name == reference).map(|(_, value)| value)
+    }
+
+    /// Returns a field's text.
+    pub(super) fn text(&self, reference: &str) -> Option<&str> {
+        match self.get(reference)? {
+            FieldValue::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Lists the fields.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &FieldValue)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+}
+
+impl<'de> Deserialize<'de> for ItemFields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = ItemFields;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("fields by reference name")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ItemFields, A::Error> {
+                let mut fields = Vec::with_capacity(map.size_hint().unwrap_or(32));
+                while let Some(entry) = map.next_entry()? {
+                    fields.push(entry);
+                }
+                Ok(ItemFields(fields))
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+impl<'de> Deserialize<'de> for FieldValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyField)
+    }
+}
+
+struct AnyField;
+
+impl<'de> Visitor<'de> for AnyField {
+    type Value = FieldValue;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the value of a field")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<FieldValue, E> {
+        Ok(FieldValue::Text(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<FieldValue, E> {
+        Ok(FieldValue::Text(text))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<FieldValue, E> {
+        Ok(FieldValue::Other(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<FieldValue, E> {
+        Ok(FieldValue::Other(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<FieldValue, E> {
+        Ok(FieldValue::Other(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<FieldValue, E> {
+        Ok(FieldValue::Other(value.into()))
+    }
+
+    fn visit_unit<E>(self) -> Result<FieldValue, E> {
+        Ok(FieldValue::Other(Value::Null))
+    }
+
+    fn visit_none<E>(self) -> Result<FieldValue, E> {
+        Ok(FieldValue::Other(Value::Null))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<FieldValue, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = list.next_element()? {
+            values.push(value);
+        }
+        Ok(FieldValue::Other(Value::Array(values)))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FieldValue, A::Error> {
+        let mut person = Identity::default();
+        while let Some(name) = map.next_key::<String>()? {
+            let member = match name.as_str() {
+                "id" => &mut person.id,
+                "uniqueName" => &mut person.unique_name,
+                "displayName" => &mut person.display_name,
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            *member = map.next_value::<Value>()?.as_str().map(str::to_owned);
+        }
+        Ok(FieldValue::Person(person))
+    }
+}
+
 answer!(
     /// A work item.
     WorkItem {
         id: i64,
         rev: i64,
-        fields: Map<String, Value>,
+        fields: ItemFields,
         relations: Option<Vec<Relation>>,
         multiline_fields_format: Option<Map<String, Value>>,
     }
@@ -111,7 +240,7 @@ impl Relation {
 impl WorkItem {
     /// Returns a field's text.
     pub(super) fn text(&self, field: &str) -> Option<&str> {
-        self.fields.get(field)?.as_str()
+        self.fields.text(field)
     }
 
     /// Lists the work items that one kind of link leads to.

@@ -107,10 +107,12 @@ impl JiraXray {
     }
 
     fn issue_pages(&self, kind: Kind, since: Option<DateTime<Utc>>) -> BoxStream<'_, Result<Page, Error>> {
-        let pages = move |ids: Vec<String>| {
+        let pages = move |mut ids: Vec<String>| {
+            // In the order in which the tables are sorted, so that nothing is sorted later.
+            ids.sort_unstable();
             let batches: Vec<Vec<String>> = ids.chunks(BATCH).map(<[_]>::to_vec).collect();
             let read = move |batch: Vec<String>| async move { self.issue_page(kind, &batch).await };
-            stream::iter(batches).map(read).buffer_unordered(BATCHES_AT_ONCE)
+            stream::iter(batches).map(read).buffered(BATCHES_AT_ONCE)
         };
         stream::once(self.issue_ids(kind, since)).map_ok(pages).try_flatten().boxed()
     }
