@@ -4,6 +4,7 @@
 //! the vendors' documents, so that emulator and connector are two readings that
 //! must agree.
 
+pub(crate) mod alm_qc;
 pub(crate) mod azure_devops;
 mod cut;
 mod describe;
@@ -51,6 +52,11 @@ pub(crate) fn systems() -> &'static [System] {
             name: "jira-xray",
             new: |world, options| Arc::new(jira_xray::JiraXray::new(options, world)),
             load: |bytes, options| Ok(Arc::new(jira_xray::JiraXray::load(bytes, options)?)),
+        },
+        System {
+            name: "alm-qc",
+            new: |world, options| Arc::new(alm_qc::AlmQc::new(options, world)),
+            load: |bytes, _| Ok(Arc::new(alm_qc::AlmQc::load(bytes)?)),
         },
     ]
 }
