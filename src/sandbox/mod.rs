@@ -4,6 +4,7 @@
 //! the vendors' documents, so that emulator and connector are two readings that
 //! must agree.
 
+pub(crate) mod alm_octane;
 pub(crate) mod azure_devops;
 mod cut;
 mod describe;
@@ -13,6 +14,7 @@ mod host;
 pub(crate) mod jira_xray;
 mod keep;
 mod log;
+pub(crate) mod multipart;
 mod server;
 #[allow(dead_code, reason = "each emulator reads its own part")]
 pub(crate) mod world;
@@ -51,6 +53,11 @@ pub(crate) fn systems() -> &'static [System] {
             name: "jira-xray",
             new: |world, options| Arc::new(jira_xray::JiraXray::new(options, world)),
             load: |bytes, options| Ok(Arc::new(jira_xray::JiraXray::load(bytes, options)?)),
+        },
+        System {
+            name: "alm-octane",
+            new: |world, options| Arc::new(alm_octane::AlmOctane::new(options, world)),
+            load: |bytes, options| Ok(Arc::new(alm_octane::AlmOctane::load(bytes, options)?)),
         },
     ]
 }
