@@ -4,6 +4,7 @@
 //! the vendors' documents, so that emulator and connector are two readings that
 //! must agree.
 
+pub(crate) mod alm_octane;
 pub(crate) mod alm_qc;
 pub(crate) mod azure_devops;
 mod cut;
@@ -14,6 +15,7 @@ mod host;
 pub(crate) mod jira_xray;
 mod keep;
 mod log;
+pub(crate) mod multipart;
 mod server;
 #[allow(dead_code, reason = "each emulator reads its own part")]
 pub(crate) mod world;
@@ -57,6 +59,11 @@ pub(crate) fn systems() -> &'static [System] {
             name: "alm-qc",
             new: |world, options| Arc::new(alm_qc::AlmQc::new(options, world)),
             load: |bytes, _| Ok(Arc::new(alm_qc::AlmQc::load(bytes)?)),
+        },
+        System {
+            name: "alm-octane",
+            new: |world, options| Arc::new(alm_octane::AlmOctane::new(options, world)),
+            load: |bytes, options| Ok(Arc::new(alm_octane::AlmOctane::load(bytes, options)?)),
         },
     ]
 }

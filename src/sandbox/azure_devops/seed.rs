@@ -17,6 +17,7 @@ use super::value::{Millis, Value, guid};
 
 /// Where the links to the other side lead.
 const OTHER_SITE: &str = "https://contoso.atlassian.net";
+const OCTANE_SITE: &str = "https://octane.contoso.example";
 /// The state for a world; without artifacts if `empty`.
 pub(super) fn state(world: &World, empty: bool) -> State {
     let mut state = super::organisation::made(world);
@@ -124,14 +125,23 @@ impl Filler<'_> {
     }
 
     /// The fields that name the artifact of the other side.
-    fn references(&self, identity: &Identity) -> Vec<(u16, Option<Value>)> {
+    fn references(&self, identity: &Identity, octane_type: &str) -> Vec<(u16, Option<Value>)> {
         let Some(other) = identity.ado_refers_to else { return Vec::new() };
         let key = other.jira().key();
         let url = format!("{OTHER_SITE}/browse/{key}");
-        [("Custom.XrayID", key), ("Custom.XrayURL", url)]
-            .into_iter()
-            .filter_map(|(name, value)| Some((self.state.field(name)?, Some(text(value)))))
-            .collect()
+        // Whichever other side is served finds itself named; a pipeline reads its own fields only.
+        let number = 10_000 + other.0;
+        let page =
+            format!("{OCTANE_SITE}/ui/entity-navigation?p=1001/1002&entityType={octane_type}&id={number}");
+        [
+            ("Custom.XrayID", key),
+            ("Custom.XrayURL", url),
+            ("Custom.OctaneID", number.to_string()),
+            ("Custom.OctaneURL", page),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((self.state.field(name)?, Some(text(value)))))
+        .collect()
     }
 
     /// Writes an item: as it was made, its comments, and its last change.
@@ -146,7 +156,8 @@ impl Filler<'_> {
         all.push((F::State as u16, Some(text(first))));
         all.push((F::Reason as u16, Some(text(reason))));
         all.push((F::StateChangeDate as u16, Some(Value::Date(created))));
-        all.extend(self.references(&identity));
+        let octane_type = if matches!(kind, "Bug" | "User Story") { "work_item" } else { "test" };
+        all.extend(self.references(&identity, octane_type));
         self.state.commit(id, Change { fields: all, by, at: created, ..Change::default() });
         let last = stage[state as usize];
         let (updated, updater) = (millis(stamps.updated), u32::from(stamps.updated_by));
@@ -385,7 +396,7 @@ impl Filler<'_> {
             let audit = format!("Added these test cases: {}", members.join(", "));
             fields.push((F::TestSuiteAudit as u16, Some(text(audit))));
         }
-        fields.extend(self.references(&suite.identity));
+        fields.extend(self.references(&suite.identity, "test"));
         let (at, by) = (millis(suite.stamps.updated), u32::from(suite.stamps.updated_by));
         self.state.commit(id, Change { fields, by, at, ..Change::default() });
     }

@@ -8,7 +8,7 @@ pub(crate) mod jql;
 mod links;
 mod matching;
 mod meta;
-pub(crate) mod multipart;
+pub(crate) use crate::sandbox::multipart;
 pub(crate) mod query;
 pub(crate) mod read;
 mod rich;
