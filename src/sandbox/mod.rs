@@ -14,6 +14,7 @@ pub(crate) mod jira_xray;
 mod keep;
 mod log;
 mod server;
+pub(crate) mod testrail;
 #[allow(dead_code, reason = "each emulator reads its own part")]
 pub(crate) mod world;
 
@@ -51,6 +52,11 @@ pub(crate) fn systems() -> &'static [System] {
             name: "jira-xray",
             new: |world, options| Arc::new(jira_xray::JiraXray::new(options, world)),
             load: |bytes, options| Ok(Arc::new(jira_xray::JiraXray::load(bytes, options)?)),
+        },
+        System {
+            name: "testrail",
+            new: |world, options| Arc::new(testrail::TestRail::new(options, world)),
+            load: |bytes, options| Ok(Arc::new(testrail::TestRail::load(bytes, options)?)),
         },
     ]
 }
