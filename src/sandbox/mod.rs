@@ -17,6 +17,7 @@ mod keep;
 mod log;
 pub(crate) mod multipart;
 mod server;
+pub(crate) mod testrail;
 #[allow(dead_code, reason = "each emulator reads its own part")]
 pub(crate) mod world;
 
@@ -64,6 +65,11 @@ pub(crate) fn systems() -> &'static [System] {
             name: "alm-octane",
             new: |world, options| Arc::new(alm_octane::AlmOctane::new(options, world)),
             load: |bytes, options| Ok(Arc::new(alm_octane::AlmOctane::load(bytes, options)?)),
+        },
+        System {
+            name: "testrail",
+            new: |world, options| Arc::new(testrail::TestRail::new(options, world)),
+            load: |bytes, options| Ok(Arc::new(testrail::TestRail::load(bytes, options)?)),
         },
     ]
 }
