@@ -13,7 +13,6 @@ use super::Failure;
 use super::load::CHANGED_MEANWHILE;
 use super::plan::{Held, Plan, Planned};
 use super::run::{Done, Job, Options, Work};
-use super::settle::settle;
 use crate::model::{Key, PairId, RunId, Side, SnapshotId};
 use crate::store::Snapshot;
 
@@ -76,10 +75,10 @@ impl Work<'_> {
     }
 
     async fn apply(&mut self, snapshot: Snapshot, reviewed: Vec<Planned>) -> Result<Done, Failure> {
-        let settled = settle(self.job.store, self.job.repositories).await?;
+        self.settle().await?;
         self.report.rounds = 1;
         let sql = self.session(&snapshot).await?;
-        let mut found = self.diff(&sql, &snapshot, settled).await?;
+        let mut found = self.diff(&sql, &snapshot).await?;
         self.refuse_unmapped(&found.plan)?;
         let mut done = Done::default();
         let mut left_out = only_reviewed(&mut found.plan, reviewed);

@@ -16,6 +16,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::pairing::Pairs;
 use super::plan::{Plan, Planned};
+use super::settle::Ambiguous;
 use super::spec::Integration;
 use crate::model::{PairId, Side};
 use crate::sql::{self, Sql, Statements};
@@ -32,14 +33,14 @@ pub struct Inputs<'a> {
     pub statements: &'a Statements,
     /// The integrations in order.
     pub integrations: &'a [Integration],
-    /// Pairs as of the last commit.
+    /// Pairs as of the last commit, and what settling made of them.
     pub pairs: Pairs,
     /// Keys that exist though the snapshot does not show them: they left the scope.
     pub hidden: HashMap<(String, Side), HashSet<String>>,
     /// Collections from which nothing may be deduced by absence: integration and side.
     pub incomplete: HashSet<(String, Side)>,
-    /// Counterparts found for creates whose answer was lost: pair, side and key.
-    pub settled: Vec<(PairId, Side, String)>,
+    /// Creates of earlier runs with several possible results.
+    pub ambiguous: &'a [Ambiguous],
     /// Write standing differences too.
     pub reconcile: bool,
     /// Plan only this integration, if named.
@@ -131,6 +132,9 @@ pub async fn diff(inputs: Inputs<'_>) -> Result<Diffed, sql::Error> {
         work.compare_fields(integration).await?;
         work.compare_references(integration).await?;
         work.name_changes(integration).await?;
+    }
+    for open in inputs.ambiguous {
+        work.changes.remove(&(open.pair.clone(), open.side));
     }
     for integration in &planned {
         work.check_creations(integration).await?;

@@ -22,6 +22,9 @@ const BATCH_CHANGES_MAX: usize = 1000;
 /// The reason of a write that somebody's edit overtook.
 pub const CHANGED_MEANWHILE: &str = "changed meanwhile";
 
+/// The reason of a write whose answer was lost.
+pub const UNKNOWN: &str = "unknown";
+
 /// What came of a load.
 #[derive(Debug, Default)]
 pub struct Loaded {
@@ -392,7 +395,7 @@ impl<'a> Work<'a> {
             }
             Outcome::Unknown { message } => {
                 let detail = format!("{message}; the next run finds out whether it happened");
-                self.reject(sent.planned, field_of(&sent.what), "unknown", detail);
+                self.reject(sent.planned, field_of(&sent.what), UNKNOWN, detail);
             }
         }
     }
@@ -445,11 +448,7 @@ impl<'a> Work<'a> {
 
     /// A container that could not be widened has a further one that resolves to the same pair.
     fn note_opened(&mut self, container: PairId, side: Side, key: &Key) {
-        let Some(first) = self.pairs.get(&container) else { return };
-        if first.key(side) != Some(key.as_str()) {
-            let alias = first.further(side, key.as_str(), None);
-            self.pairs.insert(alias);
-        }
+        self.pairs.add_further(&container, side, key.as_str());
         self.opened.insert((container, side), key.clone());
     }
 

@@ -14,7 +14,7 @@ use super::diff::{Diffed, Inputs, diff};
 use super::extract::Extraction;
 use super::follow::follow;
 use super::ledger::Ledger;
-use super::load::{CHANGED_MEANWHILE, Loaded, Loading};
+use super::load::{CHANGED_MEANWHILE, Loaded, Loading, UNKNOWN};
 use super::pairing::Pairs;
 use super::plan::{Held, Plan};
 use super::report::{EXIT_STOPPED, IntegrationReport, Report, RequestReport, SCHEMA};
@@ -22,7 +22,7 @@ use super::settle::{Settled, settle};
 use super::spec::{Integration, resolve};
 use super::{Clock, Failure, Progress, Repositories};
 use crate::connectors::RequestCounts;
-use crate::model::{Artifact, RepositoryId, RunId, Side, SnapshotId, native_schema};
+use crate::model::{Artifact, PairId, RepositoryId, RunId, Side, SnapshotId, native_schema};
 use crate::pipeline::Pipeline;
 use crate::sql::{self, Limits, Sql, Statements, TableFiles};
 use crate::store::{Head, Holder, Lease, PipelineStore, Seat, Snapshot, TableState};
@@ -101,6 +101,7 @@ pub(super) struct Work<'a> {
     pub(super) report: Report,
     pub(super) before: Option<Head>,
     leases: Vec<Lease>,
+    settled: Settled,
     /// The number of the next change.
     next: AtomicU64,
 }
@@ -141,6 +142,7 @@ impl<'a> Work<'a> {
             },
             before: job.store.read_head().await?,
             leases: Vec::new(),
+            settled: Settled::default(),
             next: AtomicU64::new((started.timestamp().max(0) as u64) << CHANGE_BITS),
         })
     }
@@ -156,15 +158,14 @@ impl<'a> Work<'a> {
 
 impl Work<'_> {
     async fn rounds(&mut self) -> Result<Done, Failure> {
-        let settled = settle(self.job.store, self.job.repositories).await?;
+        self.settle().await?;
         let mut snapshot = self.extract().await?;
         let mut done = Done::default();
-        let mut unsettled = Some(settled);
         for round in 1..=ROUNDS_MAX {
             self.report.rounds = round;
             let sql = self.session(&snapshot).await?;
             self.heed_stop()?;
-            let mut found = self.diff(&sql, &snapshot, unsettled.take().unwrap_or_default()).await?;
+            let mut found = self.diff(&sql, &snapshot).await?;
             self.heed_stop()?;
             if round == 1 {
                 self.refuse_unmapped(&found.plan)?;
@@ -186,6 +187,28 @@ impl Work<'_> {
         self.keep_plan(&done.plan).await?;
         self.keep_report(&done).await?;
         Ok(done)
+    }
+
+    /// Finds out what became of creates without an answer.
+    pub(super) async fn settle(&mut self) -> Result<(), Failure> {
+        let pairs = self.pairs().await?;
+        self.settled = settle(self.job.store, self.job.repositories, &pairs).await?;
+        if self.job.options.load {
+            // What stays open must stand in the journal of this run: its commit ends the older ones.
+            let ledger = Ledger::new(self.job.store, self.job.run.clone(), self.job.clock, 0);
+            for batch in &self.settled.open {
+                ledger.carry(batch.clone()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The pairs as of the last commit, with what settling found.
+    async fn pairs(&self) -> Result<Pairs, Failure> {
+        let rows = self.sync("pairs").await?;
+        let mut pairs = Pairs::from_batches(&rows).map_err(Failure::Defect)?;
+        self.settled.complete(&mut pairs);
+        Ok(pairs)
     }
 
     fn is_stopped(&self) -> bool {
@@ -275,15 +298,9 @@ impl Work<'_> {
         Ok(self.job.store.read_sync(head, name).await?.map(|(_, rows)| rows).unwrap_or_default())
     }
 
-    pub(super) async fn diff(
-        &mut self,
-        sql: &Sql,
-        snapshot: &Snapshot,
-        settled: Settled,
-    ) -> Result<Diffed, Failure> {
+    pub(super) async fn diff(&mut self, sql: &Sql, snapshot: &Snapshot) -> Result<Diffed, Failure> {
         let begun = (self.job.clock)();
-        let rows = self.sync("pairs").await?;
-        let pairs = Pairs::from_batches(&rows).map_err(Failure::Defect)?;
+        let pairs = self.pairs().await?;
         let hidden =
             absence::hidden(self.job.store, snapshot, &self.integrations, self.job.repositories, &pairs)
                 .await?;
@@ -294,7 +311,7 @@ impl Work<'_> {
             pairs,
             hidden,
             incomplete: incomplete(&self.integrations, snapshot),
-            settled: settled.found,
+            ambiguous: &self.settled.ambiguous,
             reconcile: self.job.options.reconcile,
             only: self.job.options.only.as_deref(),
         })
@@ -321,7 +338,10 @@ impl Work<'_> {
             next: &self.next,
             stop: &self.job.options.stop,
         };
-        let loaded = loading.load(&found.plan.changes, &mut found.pairs).await?;
+        let mut loaded = loading.load(&found.plan.changes, &mut found.pairs).await?;
+        if !self.is_stopped() {
+            self.settle_load(&mut loaded, &mut found.pairs).await;
+        }
         self.took("load", begun);
         let begun = (self.job.clock)();
         let back = read_back(&self.integrations, self.job.repositories, &loaded).await?;
@@ -355,6 +375,37 @@ impl Work<'_> {
         done.rejected.extend(loaded.rejected);
         self.took("read_back", begun);
         Ok(snapshot)
+    }
+
+    /// Finds out what became of creates whose answer this load lost. Where that cannot be
+    /// asked now, the next run does.
+    async fn settle_load(&mut self, loaded: &mut Loaded, pairs: &mut Pairs) {
+        if !loaded.rejected.iter().any(|held| held.reason == UNKNOWN) {
+            return;
+        }
+        let Ok(settled) = settle(self.job.store, self.job.repositories, pairs).await else { return };
+        settled.complete(pairs);
+        let mut known: HashSet<(PairId, Side)> = settled.absent.into_iter().collect();
+        for made in settled.found {
+            if let Some(pair) = pairs.get(&made.pair) {
+                let place = (pair.integration.clone(), made.side);
+                loaded.touched.entry(place).or_default().insert(made.key);
+            }
+            known.insert((made.pair, made.side));
+        }
+        for open in settled.ambiguous {
+            known.insert((open.pair.clone(), open.side));
+            if !self.settled.ambiguous.contains(&open) {
+                self.settled.ambiguous.push(open);
+            }
+        }
+        loaded.rejected.retain(|held| {
+            let settled = held.reason == UNKNOWN && known.contains(&(held.pair.clone(), held.side));
+            if settled && pairs.get(&held.pair).is_some_and(|p| p.key(held.side).is_some()) {
+                loaded.counts.entry((held.integration.clone(), held.side)).or_default().0 += 1;
+            }
+            !settled
+        });
     }
 
     async fn follow_up(

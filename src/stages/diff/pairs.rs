@@ -8,7 +8,7 @@ use super::slots::Slots;
 use super::{Texts, Work, publish};
 use crate::model::{Identity, Side};
 use crate::sql;
-use crate::stages::pairing::{Pair, Sign, State, further_parts, recognise};
+use crate::stages::pairing::{Pair, Sign, State, recognise, resting};
 use crate::stages::plan::Held;
 use crate::stages::spec::Integration;
 use crate::stages::transform;
@@ -21,9 +21,9 @@ impl Work<'_> {
     pub(super) async fn pair_up(&mut self, integration: &Integration) -> Result<(), sql::Error> {
         let rows = [self.rows(integration, Side::Left).await?, self.rows(integration, Side::Right).await?];
         self.out.totals.insert(integration.name.clone(), [rows[0].len() as u64, rows[1].len() as u64]);
-        self.take_settled(integration);
         self.review_known(integration, &rows);
         let mut strangers = Side::BOTH.map(|side| self.strangers(integration, side, &rows[side as usize]));
+        self.hold_unsettled(integration, &mut strangers);
         let in_slots = integration.sides.iter().any(|c| c.artifact.identity == Identity::Slot);
         let slots = if in_slots { self.read_slots(integration, &strangers).await? } else { Slots::default() };
         let superseded = self.let_latest_speak(integration, &slots, &mut strangers);
@@ -75,29 +75,33 @@ impl Work<'_> {
         Ok(rows)
     }
 
-    /// Takes over what a settled create turned out to be.
-    fn take_settled(&mut self, integration: &Integration) {
-        for (id, side, key) in &self.inputs.settled {
-            if self.out.pairs.find(&integration.name, *side, key).is_some() {
+    /// Holds pairs of which an earlier run may have made the other side already: neither
+    /// is it made again, nor do the candidates become pairs of their own.
+    fn hold_unsettled(&mut self, integration: &Integration, strangers: &mut [Vec<String>; 2]) {
+        for open in self.inputs.ambiguous {
+            let first = resting(&open.pair);
+            let Some(pair) = self.out.pairs.get_mut(&first) else { continue };
+            if pair.integration != integration.name {
                 continue;
             }
-            if let Some((first, configuration)) = further_parts(id) {
-                let name = first.as_str().rsplit_once('/').map(|(name, _)| name);
-                if name == Some(&integration.name) {
-                    let row = Pair { id: first.clone(), ..Pair::first_seen(&integration.name, *side, key) };
-                    self.out.pairs.insert(row.further(*side, key, Some(configuration)));
+            if first == open.pair {
+                if pair.key(open.side).is_some() {
+                    continue;
                 }
-            } else if self.out.pairs.get(id).is_some_and(|p| p.integration == integration.name) {
-                self.out.pairs.complete(id, *side, key);
-            } else if let Some((name, first)) = id.as_str().rsplit_once('/')
-                && name == integration.name
-                && let Some(origin) = first.get(1..)
-            {
-                let mut pair = Pair::first_seen(name, side.other(), origin);
-                pair.set_key(*side, key);
-                pair.state = State::Live;
-                self.out.pairs.insert(pair);
+                pair.state = State::Ambiguous;
             }
+            strangers[open.side as usize].retain(|key| !open.candidates.contains(key));
+            self.out.plan.held.push(Held {
+                integration: integration.name.clone(),
+                pair: open.pair.clone(),
+                side: open.side,
+                field: None,
+                reason: "ambiguous",
+                detail: format!(
+                    "an earlier run may have made it, and it could be any of {}: delete those that are too many",
+                    open.candidates.join(", ")
+                ),
+            });
         }
     }
 

@@ -12,3 +12,5 @@ mod quarrels;
 mod rest;
 /// Where secrets must not be.
 mod secrets;
+/// Creates whose answer was lost.
+mod settling;
