@@ -48,9 +48,13 @@ pub async fn apply(job: &Job<'_>, reviewed: &RunId) -> Result<Done, Failure> {
     };
     let mut work = Work::begin(&job).await?;
     let snapshot = work.reviewed_snapshot(reviewed).await?;
-    work.take_leases().await?;
-    let done = work.apply(snapshot, changes).await;
-    work.give_leases_back().await;
+    let leases = work.leases.clone();
+    leases.take(&job).await?;
+    let done = tokio::select! {
+        done = work.apply(snapshot, changes) => done,
+        lost = leases.keep(&job) => Err(lost),
+    };
+    leases.give_back(job.store.store()).await;
     done
 }
 
@@ -232,6 +236,7 @@ mod tests {
             configuration: None,
             fields: vec![],
             references: vec![],
+            remove: false,
         }
     }
 

@@ -108,6 +108,7 @@ impl Work<'_> {
     /// Looks at every known pair: is it still there, and is it at rest?
     fn review_known(&mut self, integration: &Integration, rows: &[Rows; 2]) {
         let mut restless = HashSet::new();
+        let mut survivors = Vec::new();
         let incomplete = &self.inputs.incomplete;
         let hidden = &self.inputs.hidden;
         let name = &integration.name;
@@ -124,6 +125,7 @@ impl Work<'_> {
                     (false, Side::Right) => State::RightGone,
                 })
             };
+            let before = pair.state;
             pair.state = match (pair.state, fate(Side::Left), fate(Side::Right)) {
                 (State::Detached, ..) => State::Detached,
                 (_, Some(State::LeftGone), Some(State::RightGone)) => State::BothGone,
@@ -132,6 +134,20 @@ impl Work<'_> {
                 (_, Some(_), Some(_)) => State::Live,
                 _ => State::Pending,
             };
+            let left = match pair.state {
+                State::LeftGone => Some(Side::Right),
+                State::RightGone => Some(Side::Left),
+                _ => None,
+            };
+            if let Some(side) = left {
+                // Of a pair with one side, `mapping` says that its policy was carried out.
+                if before != pair.state {
+                    pair.unsettle();
+                }
+                let key = pair.key(side).filter(|key| rows[side as usize].contains_key(*key));
+                survivors.extend(key.map(|key| (pair.id.clone(), side, key.to_owned())));
+                continue;
+            }
             let hash =
                 |side: Side| pair.key(side).and_then(|key| rows[side as usize].get(key)).map(String::as_str);
             let at_rest = pair.mapping.as_ref() == Some(&integration.mapping_hash)
@@ -148,6 +164,7 @@ impl Work<'_> {
                 pair.state = State::BothGone;
             }
         }
+        self.survivors.extend(survivors);
         self.restless.extend(restless);
     }
 

@@ -108,10 +108,15 @@ async fn create_with_two_candidates_is_held_until_one_of_them_is_gone() {
     let made = titled(&bench, "Made once").await;
     let [first] = &made[..] else { panic!("{made:?}") };
     let fields = bench.jira("GET", "field", Value::Null).await;
-    let id = super::bench::list(&fields).into_iter().find(|f| f["name"] == "Azure DevOps ID");
-    let id = id.expect("a custom field")["id"].as_str().expect("an id").to_owned();
+    let of_first = bench.issue(first).await;
+    let mut copied = serde_json::Map::new();
+    for name in ["Azure DevOps ID", "Azure DevOps URL"] {
+        let field = super::bench::list(&fields).into_iter().find(|f| f["name"] == name);
+        let id = field.expect("a custom field")["id"].as_str().expect("an id").to_owned();
+        copied.insert(id.clone(), of_first[&id].clone());
+    }
     let twin = bench.add_test("Made once", &[]).await;
-    bench.edit_issue(&twin, json!({ id: case })).await;
+    bench.edit_issue(&twin, Value::Object(copied)).await;
     let totals =
         [bench.sandbox.state("azure-devops"), bench.sandbox.state(XRAY)].map(|s| s.expect("served").1);
     for night in 1..=3 {
