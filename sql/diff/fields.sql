@@ -16,6 +16,9 @@ SELECT
   , bl.{{ ("b:" ~ f) | ident }} AS {{ ("based:" ~ f) | ident }}, bl.{{ ("d:" ~ f) | ident }} AS {{ ("degraded:" ~ f) | ident }}
   , bl.{{ ("m:" ~ f) | ident }} AS {{ ("bl_m:" ~ f) | ident }}, br.{{ ("m:" ~ f) | ident }} AS {{ ("br_m:" ~ f) | ident }}
 {% endfor %}
+{% for s in ["l", "r"] %}{% for c in constants[loop.index0] %}
+  , {{ s }}.{{ ("c:" ~ c) | ident }} AS {{ (s ~ "_c:" ~ c) | ident }}
+{% endfor %}{% endfor %}
 FROM plan.wanted AS p
 LEFT JOIN ({{ left }}) AS l ON l.key = p.left_key
 LEFT JOIN ({{ right }}) AS r ON r.key = p.right_key

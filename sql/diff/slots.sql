@@ -9,7 +9,7 @@
 WITH ends AS (
 {% for r in relations %}
   SELECT DISTINCT k.key, {{ r.field | lit }} AS field, t.pair
-  FROM {{ link }} AS k
+  FROM {{ r.link }} AS k
   JOIN sync.pairs AS t ON t.integration = {{ r.target | lit }} AND t.{{ side }}_key = k.target_key
   WHERE k.artifact = {{ artifact | lit }} AND k.relationship = {{ r.relationship | lit }}
     AND k.target_artifact = {{ r.target_artifact | lit }}

@@ -1,7 +1,8 @@
 -- Artifacts of one collection in the shape of the model, beside their own values.
 --
 -- in:   the neutral view of the collection's artifact; `wanted` if only some keys matter
--- out:  one row per artifact: "n:<field>" is the system's own text, "m:<field>" the model's value
+-- out:  one row per artifact: "n:<field>" is the system's own text, "m:<field>" the model's value,
+--       "c:<field>" what a field holds that a constant is to be kept in
 -- key:  key
 --
 -- Value maps are joined as tables. Filtering to the wanted keys happens below the
@@ -11,6 +12,9 @@ SELECT
 {% for f in fields %}
   , {{ f.native }} AS {{ ("n:" ~ f.name) | ident }}
   , {{ f.model }} AS {{ ("m:" ~ f.name) | ident }}
+{% endfor %}
+{% for c in constants %}
+  , a.fields[{{ c | lit }}] AS {{ ("c:" ~ c) | ident }}
 {% endfor %}
 FROM {{ relation }} AS a
 {% if wanted %}

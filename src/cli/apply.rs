@@ -3,13 +3,13 @@
 use clap::Args;
 
 use super::exit::Stop;
-use super::open::{holder, is_gone, now, open, run_id};
+use super::open::open;
 use super::summary::summary;
 use super::sync::stop_on_signal;
 use super::{Common, Target, output};
 use crate::model::RunId;
+use crate::stages::Options;
 use crate::stages::apply::apply;
-use crate::stages::{Job, Options};
 
 /// Loads exactly what `plan` showed under the run's name. A plan older than an hour, or
 /// made before another run wrote, is refused; rows that changed since are left out and
@@ -30,18 +30,8 @@ impl ApplyArgs {
     pub(super) async fn run(&self, common: &Common) -> Result<u8, Stop> {
         let opened = open(common, &self.target).await?;
         let progress = output::progress(common);
-        let run = run_id();
-        let job = Job {
-            pipeline: &opened.pipeline,
-            repositories: &opened.repositories,
-            store: &opened.store,
-            holder: holder(&run),
-            run,
-            is_gone: &is_gone,
-            clock: &now,
-            progress: progress.as_ref(),
-            options: Options { load: true, stop: stop_on_signal(common), ..Options::default() },
-        };
+        let options = Options { load: true, stop: stop_on_signal(common), ..Options::default() };
+        let job = opened.job(progress.as_ref(), options);
         let done = apply(&job, &RunId::from(self.run.as_str())).await;
         opened.close().await?;
         let done = done?;

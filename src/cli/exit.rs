@@ -121,6 +121,9 @@ impl From<Failure> for Stop {
             }
             Failure::Stopped => Self::of(STOPPED, &failure)
                 .hint("nothing is lost: the next run settles what this one left open, and goes on"),
+            Failure::Brake(why) => Self::new(STOPPED, why)
+                .hint("what the plan would write stands in plan.changes: `testferry sql 'SELECT * FROM plan.changes'`"),
+            Failure::Unknown(why) => Self::new(USAGE, why).hint("nothing was written"),
             Failure::Refused(why) => {
                 Self::new(USAGE, why).hint("nothing was written; make a new plan and review that")
             }

@@ -10,7 +10,7 @@ use crate::connectors;
 use crate::model::RunId;
 use crate::pipeline::{self, Pipeline, Surroundings};
 use crate::sandbox::{Sandbox, SandboxOptions};
-use crate::stages::Repositories;
+use crate::stages::{Job, Options, Progress, Repositories};
 use crate::store::{Holder, PipelineStore, Store};
 
 /// A pipeline ready to run.
@@ -22,6 +22,22 @@ pub(super) struct Opened {
 }
 
 impl Opened {
+    /// Makes a job of what is open.
+    pub(super) fn job<'a>(&'a self, progress: &'a dyn Progress, options: Options) -> Job<'a> {
+        let run = run_id();
+        Job {
+            pipeline: &self.pipeline,
+            repositories: &self.repositories,
+            store: &self.store,
+            holder: holder(&run),
+            run,
+            is_gone: &is_gone,
+            clock: &now,
+            progress,
+            options,
+        }
+    }
+
     /// Keeps the sandbox's state for the next night and stops it.
     pub(super) async fn close(self) -> Result<(), Stop> {
         if let Some(sandbox) = self.sandbox {
@@ -38,19 +54,19 @@ pub(super) fn now() -> DateTime<Utc> {
 }
 
 /// Names a run by its start and four random hex digits.
-pub(super) fn run_id() -> RunId {
+fn run_id() -> RunId {
     let random: u16 = rand::random();
     RunId::new(format!("{}-{random:04x}", now().format("%Y%m%dT%H%M%SZ")))
 }
 
 /// Says who we are, for leases.
-pub(super) fn holder(run: &RunId) -> Holder {
+fn holder(run: &RunId) -> Holder {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     Holder { name: run.to_string(), host: host.trim().to_owned(), process: std::process::id().to_string() }
 }
 
 /// Tells whether a holder on this machine is a process that ended.
-pub(super) fn is_gone(holder: &Holder) -> bool {
+fn is_gone(holder: &Holder) -> bool {
     let here = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let known = !here.trim().is_empty() && holder.host == here.trim();
     known && holder.process.parse::<u32>().is_ok_and(|pid| !Path::new(&format!("/proc/{pid}")).exists())

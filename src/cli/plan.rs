@@ -26,6 +26,9 @@ pub(super) struct PlanArgs {
     /// Only this integration
     #[arg(long, value_name = "INTEGRATION")]
     only: Option<String>,
+    /// Only the artifact with this id or key, and its counterpart
+    #[arg(long, value_name = "ID")]
+    key: Option<String>,
     /// Print the report as JSON on stdout
     #[arg(long)]
     json: bool,
@@ -38,7 +41,9 @@ impl PlanArgs {
             full: self.full,
             reconcile: self.reconcile,
             only: self.only.clone(),
+            key: self.key.clone(),
             stop: stop_on_signal(common),
+            ..Options::default()
         };
         let done = execute(common, &self.target, options).await?;
         if self.json {
@@ -48,6 +53,9 @@ impl PlanArgs {
             if !common.quiet {
                 println!("{}", summary(&done).trim_end());
             }
+        }
+        if let Some(why) = done.brake.filter(|_| !common.quiet) {
+            eprintln!("a sync would stop: {why}");
         }
         Ok(done.report.exit)
     }
@@ -63,6 +71,7 @@ fn text(plan: &Plan) -> String {
 
 fn change(planned: &Planned) -> String {
     let what = match &planned.key {
+        Some(key) if planned.remove => format!("remove {key}"),
         Some(key) => format!("update {key}"),
         None => "create".to_owned(),
     };

@@ -21,6 +21,15 @@ pub(super) fn summary(done: &Done) -> String {
     text += &standing("rejected", "plan.rejected", &done.rejected, &place);
     text += &waiting(&done.plan.waiting, &place);
     text += &losses(&done.plan.losses, &place);
+    if !done.plan.gone.is_empty() {
+        text += &format!(
+            "\n{} artifacts have lost their counterpart: select * from plan.gone\n",
+            done.plan.gone.len()
+        );
+    }
+    if done.left_over > 0 {
+        text += &format!("\n{} changes are left to the next run\n", done.left_over);
+    }
     text
 }
 

@@ -173,6 +173,7 @@ pub(super) mod tests {
                 remove
             }),
             (key(), slots()).prop_map(|(key, slots)| Op::OpenSlots { key, slots }),
+            (key(), any::<bool>()).prop_map(|(key, destroy)| Op::Remove { key, destroy }),
         ]
     }
 

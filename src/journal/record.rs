@@ -24,6 +24,7 @@ enum OpRecord {
     Update { key: String, fields: Vec<FieldRecord> },
     Relate { key: String, relationship: String, add: Vec<String>, remove: Vec<String> },
     OpenSlots { key: String, slots: Vec<SlotRecord> },
+    Remove { key: String, destroy: bool },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -120,6 +121,7 @@ impl OpRecord {
                 add: texts(add),
                 remove: texts(remove),
             },
+            Op::Remove { key, destroy } => Self::Remove { key: key.to_string(), destroy: *destroy },
             Op::OpenSlots { key, slots } => Self::OpenSlots {
                 key: key.to_string(),
                 slots: slots.iter().map(SlotRecord::from_slot).collect(),
@@ -143,6 +145,7 @@ impl OpRecord {
             Self::Relate { key, relationship, add, remove } => {
                 Op::Relate { key: key.into(), relationship, add: keys(add), remove: keys(remove) }
             }
+            Self::Remove { key, destroy } => Op::Remove { key: key.into(), destroy },
             Self::OpenSlots { key, slots: s } => Op::OpenSlots { key: key.into(), slots: slots(s) },
         }
     }

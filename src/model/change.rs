@@ -61,6 +61,14 @@ pub enum Op {
         /// The slots to open.
         slots: Vec<Slot>,
     },
+    /// Take an artifact away because its counterpart is gone. Results and their
+    /// containers are never taken away.
+    Remove {
+        /// Which artifact.
+        key: Key,
+        /// Beyond recovery; otherwise in a way that people can undo.
+        destroy: bool,
+    },
 }
 
 /// A place that can hold one result.

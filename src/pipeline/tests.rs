@@ -448,3 +448,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn options_without_effect_are_refused() {
+    for (option, words) in [
+        ("automated: true", "`automated` has no effect"),
+        ("unfiled: Unfiled", "`unfiled` has no effect"),
+        ("plan: '12'", "`plan` has no effect"),
+        ("delete_share_max: 2", "no share"),
+    ] {
+        let told = slip("    deletions: report", &format!("    options: {{ {option} }}\n    deletions: report"));
+        assert!(told.contains(words), "{told}");
+    }
+    let told = slip("Parent: { constant_by_project: parent }", "Parent: { constant: '1', update: always }");
+    assert!(told.contains("a relationship that is written like that"), "{told}");
+}

@@ -31,7 +31,16 @@ pub(super) async fn hidden(
             let known: Vec<&str> = pairs
                 .iter()
                 .filter(|p| p.integration == integration.name && !p.alias)
-                .filter(|p| matches!(p.state, State::Live | State::OutOfScope | State::Pending))
+                .filter(|p| match p.state {
+                    State::LeftGone => side == Side::Right,
+                    State::RightGone => side == Side::Left,
+                    State::BothGone | State::Detached => false,
+                    State::Live
+                    | State::Pending
+                    | State::Ambiguous
+                    | State::OutOfScope
+                    | State::Forbidden => true,
+                })
                 .filter_map(|p| p.key(side))
                 .collect();
             let Some(connector) = repositories.get(&collection.repository) else { continue };

@@ -13,7 +13,6 @@ use super::Failure;
 use super::load::CHANGED_MEANWHILE;
 use super::plan::{Held, Plan, Planned};
 use super::run::{Done, Job, Options, Work};
-use super::settle::settle;
 use crate::model::{Key, PairId, RunId, Side, SnapshotId};
 use crate::store::Snapshot;
 
@@ -49,9 +48,13 @@ pub async fn apply(job: &Job<'_>, reviewed: &RunId) -> Result<Done, Failure> {
     };
     let mut work = Work::begin(&job).await?;
     let snapshot = work.reviewed_snapshot(reviewed).await?;
-    work.take_leases().await?;
-    let done = work.apply(snapshot, changes).await;
-    work.give_leases_back().await;
+    let leases = work.leases.clone();
+    leases.take(&job).await?;
+    let done = tokio::select! {
+        done = work.apply(snapshot, changes) => done,
+        lost = leases.keep(&job) => Err(lost),
+    };
+    leases.give_back(job.store.store()).await;
     done
 }
 
@@ -76,10 +79,10 @@ impl Work<'_> {
     }
 
     async fn apply(&mut self, snapshot: Snapshot, reviewed: Vec<Planned>) -> Result<Done, Failure> {
-        let settled = settle(self.job.store, self.job.repositories).await?;
+        self.settle().await?;
         self.report.rounds = 1;
         let sql = self.session(&snapshot).await?;
-        let mut found = self.diff(&sql, &snapshot, settled).await?;
+        let mut found = self.diff(&sql, &snapshot).await?;
         self.refuse_unmapped(&found.plan)?;
         let mut done = Done::default();
         let mut left_out = only_reviewed(&mut found.plan, reviewed);
@@ -233,6 +236,7 @@ mod tests {
             configuration: None,
             fields: vec![],
             references: vec![],
+            remove: false,
         }
     }
 

@@ -114,6 +114,14 @@ impl FieldState<'_> {
         self.left.model == self.right.model || self.accepted(Side::Left) || self.accepted(Side::Right)
     }
 
+    /// Tells whether the sides differ though neither was edited since they agreed.
+    pub fn is_standing(&self) -> bool {
+        let edited = |(left, right): (Cell<'_>, Cell<'_>)| {
+            self.left.model != left.model || self.right.model != right.model
+        };
+        !self.agrees() && self.base.is_some_and(|base| !edited(base))
+    }
+
     /// Decides.
     pub fn decide(&self) -> Decision {
         if self.agrees() {
@@ -233,6 +241,22 @@ mod tests {
     fn without_a_base_the_filled_side_flows() {
         assert_eq!(state(Some("a"), None, None).decide(), Decision::Write { to: Side::Right });
         assert_eq!(state(None, Some("a"), None).decide(), Decision::Write { to: Side::Left });
+    }
+
+    #[test]
+    fn an_empty_value_agrees_with_the_default_that_stands_for_it() {
+        let default = vec!["Medium".to_owned()];
+        let mut field = state(None, Some("Medium"), Some((Some("High"), Some("High"))));
+        assert_ne!(field.decide(), Decision::Agreed);
+        field.acceptable_right = Some(&default);
+        assert_eq!(field.decide(), Decision::Agreed);
+    }
+
+    #[test]
+    fn only_a_difference_that_nobody_made_is_standing() {
+        assert!(state(Some("a"), Some("b"), Some((Some("a"), Some("b")))).is_standing());
+        assert!(!state(Some("a"), Some("b"), Some((Some("a"), Some("a")))).is_standing());
+        assert!(!state(Some("a"), Some("b"), None).is_standing());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod creation;
 mod fields;
+mod gone;
 mod naming;
 mod pairs;
 mod references;
@@ -13,10 +14,13 @@ use std::sync::Arc;
 use arrow::array::StringArray;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
+use minijinja::context;
 
-use super::pairing::Pairs;
+use super::pairing::{Pairs, resting};
 use super::plan::{Plan, Planned};
+use super::settle::Ambiguous;
 use super::spec::Integration;
+use super::transform;
 use crate::model::{PairId, Side};
 use crate::sql::{self, Sql, Statements};
 
@@ -32,18 +36,22 @@ pub struct Inputs<'a> {
     pub statements: &'a Statements,
     /// The integrations in order.
     pub integrations: &'a [Integration],
-    /// Pairs as of the last commit.
+    /// Pairs as of the last commit, and what settling made of them.
     pub pairs: Pairs,
     /// Keys that exist though the snapshot does not show them: they left the scope.
     pub hidden: HashMap<(String, Side), HashSet<String>>,
     /// Collections from which nothing may be deduced by absence: integration and side.
     pub incomplete: HashSet<(String, Side)>,
-    /// Counterparts found for creates whose answer was lost: pair, side and key.
-    pub settled: Vec<(PairId, Side, String)>,
+    /// Creates of earlier runs with several possible results.
+    pub ambiguous: &'a [Ambiguous],
+    /// Artifacts whose status refused an edit and may be reopened for it.
+    pub reopen: &'a HashSet<(PairId, Side)>,
     /// Write standing differences too.
     pub reconcile: bool,
     /// Plan only this integration, if named.
     pub only: Option<&'a str>,
+    /// Plan only the artifact with this id or key, and its counterpart.
+    pub key: Option<&'a str>,
 }
 
 /// What the diff found.
@@ -61,6 +69,8 @@ pub struct Diffed {
     pub refs_removed: Vec<Ref>,
     /// Artifacts per integration and side.
     pub totals: BTreeMap<String, [u64; 2]>,
+    /// Whether there is what [`Inputs::key`] names.
+    pub found: bool,
 }
 
 /// A field on which both sides agree.
@@ -105,6 +115,8 @@ struct Work<'a> {
     restless: HashSet<PairId>,
     /// Where new results go.
     places: HashMap<PairId, slots::Place>,
+    /// Artifacts that are left without their counterpart: pair, side and key.
+    survivors: Vec<(PairId, Side, String)>,
 }
 
 /// Compares both sides of every integration with each other and with what was agreed.
@@ -120,6 +132,7 @@ pub async fn diff(inputs: Inputs<'_>) -> Result<Diffed, sql::Error> {
         order: Vec::new(),
         restless: HashSet::new(),
         places: HashMap::new(),
+        survivors: Vec::new(),
     };
     for integration in inputs.integrations {
         work.pair_up(integration).await?;
@@ -130,7 +143,16 @@ pub async fn diff(inputs: Inputs<'_>) -> Result<Diffed, sql::Error> {
     for integration in &planned {
         work.compare_fields(integration).await?;
         work.compare_references(integration).await?;
+        work.compare_gone(integration).await?;
         work.name_changes(integration).await?;
+    }
+    if let Some(key) = inputs.key {
+        let chosen = work.chosen(&planned, key).await?;
+        work.out.found = !chosen.is_empty();
+        work.changes.retain(|(pair, _), _| chosen.contains(&resting(pair)));
+    }
+    for open in inputs.ambiguous {
+        work.changes.remove(&(open.pair.clone(), open.side));
     }
     for integration in &planned {
         work.check_creations(integration).await?;
@@ -144,6 +166,26 @@ impl Work<'_> {
     fn publish_pairs(&self) -> Result<(), sql::Error> {
         let rows = vec![self.out.pairs.to_batch()];
         sql::register_batches(self.inputs.sql, "sync", "pairs", Pairs::schema(), rows)
+    }
+
+    /// Finds the pairs of the artifacts that people know by a key: its own, or the last part of its address.
+    async fn chosen(&self, integrations: &[&Integration], key: &str) -> Result<HashSet<PairId>, sql::Error> {
+        let mut chosen = HashSet::new();
+        for integration in integrations {
+            for side in Side::BOTH {
+                let collection = integration.side(side);
+                let values = context! { relation => transform::relation(collection), key };
+                let statement = self.inputs.statements.render("diff/chosen.sql", values)?;
+                let what = format!("looking for {key} in {}", collection.name);
+                for batch in self.inputs.sql.rows(&what, &statement).await? {
+                    let texts = Texts(&batch);
+                    let keys = (0..batch.num_rows()).filter_map(|row| texts.get("key", row));
+                    let pairs = keys.filter_map(|key| self.out.pairs.find(&integration.name, side, key));
+                    chosen.extend(pairs.map(|pair| pair.id.clone()));
+                }
+            }
+        }
+        Ok(chosen)
     }
 
     /// Returns the change to an artifact, new if there is none yet.
@@ -165,6 +207,7 @@ impl Work<'_> {
             configuration: None,
             fields: Vec::new(),
             references: Vec::new(),
+            remove: false,
         })
     }
 
@@ -174,7 +217,11 @@ impl Work<'_> {
         for key in &self.order {
             if let Some(mut change) = changes.remove(key) {
                 change.references.retain(|r| !r.add.is_empty() || !r.remove.is_empty());
-                if change.key.is_none() || !change.fields.is_empty() || !change.references.is_empty() {
+                if change.remove
+                    || change.key.is_none()
+                    || !change.fields.is_empty()
+                    || !change.references.is_empty()
+                {
                     change.id = self.out.plan.changes.len() as u64 + 1;
                     self.restless.insert(change.pair.clone());
                     self.out.plan.changes.push(change);

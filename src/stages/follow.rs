@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::AtomicBool;
 
 use super::commit::ReadBack;
-use super::extract::Extraction;
+use super::extract::{Extraction, keys};
 use super::load::Loaded;
 use super::spec::Integration;
 use super::{Failure, Repositories};
@@ -28,7 +28,14 @@ pub(super) async fn follow(
         let (repository, table) = (collection.repository.as_str(), collection.artifact.table);
         let Some(known) = tables.get(repository).and_then(|t| t.get(table)) else { continue };
         let schema = rows.schema();
-        let refresh = Refresh { rows: vec![rows.clone()], gone: HashSet::new() };
+        let gone = match loaded.removed.get(&(name.clone(), *side)) {
+            None => HashSet::new(),
+            Some(removed) => {
+                let there: HashSet<String> = keys(rows).into_iter().collect();
+                removed.difference(&there).cloned().collect()
+            }
+        };
+        let refresh = Refresh { rows: vec![rows.clone()], gone };
         let parts = store.refresh_rows(repository, table, schema.clone(), &known.parts, &refresh).await?;
         let state = TableState { parts, ..known.clone() };
         let rows = state.parts.iter().map(|p| p.rows).sum();

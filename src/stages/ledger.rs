@@ -59,6 +59,19 @@ impl<'a> Ledger<'a> {
         Ok(number)
     }
 
+    /// Takes over intents of an earlier run that are still open, so that the next one finds
+    /// them in the journal of this.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it cannot be written.
+    pub async fn carry(&self, batch: Batch) -> Result<(), Failure> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let batch = Batch { run: self.run.clone(), number, ..batch };
+        self.store.put_journal(&self.run, number, JournalKind::Intents, batch.encode()?).await?;
+        Ok(())
+    }
+
     /// Notes what came of a batch.
     ///
     /// # Errors
@@ -81,8 +94,21 @@ impl<'a> Ledger<'a> {
 pub struct Left {
     /// Batches whose outcome is not known.
     pub open: Vec<Batch>,
-    /// Artifacts that were created, whether or not their pair was committed.
-    pub created: Vec<(PairId, Side, String)>,
+    /// Artifacts that were made, whether or not their pair was committed.
+    pub created: Vec<Made>,
+}
+
+/// An artifact that a run made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// Its pair.
+    pub pair: PairId,
+    /// The side on which it was made.
+    pub side: Side,
+    /// Its key.
+    pub key: String,
+    /// Whether it is a container that may stand beside the pair's first.
+    pub further: bool,
 }
 
 /// Reads the journals of the runs since the last commit.
@@ -111,15 +137,16 @@ pub async fn left_behind(store: &PipelineStore) -> Result<Left, Failure> {
     Ok(left)
 }
 
-fn created(batch: &Batch, known: &Outcomes) -> Vec<(PairId, Side, String)> {
+fn created(batch: &Batch, known: &Outcomes) -> Vec<Made> {
     let of = |(id, outcome): &(u64, Outcome)| {
         let intent = batch.intents.iter().find(|i| i.change.id == *id)?;
-        match (&intent.change.op, outcome) {
-            (Op::Create { .. }, Outcome::Done { key, .. }) => {
-                Some((intent.change.pair.clone(), intent.side, key.to_string()))
-            }
-            _ => None,
-        }
+        let further = match intent.change.op {
+            Op::Create { .. } => false,
+            Op::OpenSlots { .. } => true,
+            _ => return None,
+        };
+        let Outcome::Done { key, .. } = outcome else { return None };
+        Some(Made { pair: intent.change.pair.clone(), side: intent.side, key: key.to_string(), further })
     };
     known.outcomes.iter().filter_map(of).collect()
 }

@@ -15,12 +15,16 @@ use super::{Failure, Progress, Repositories};
 use crate::model::{
     Change, FieldWrite, Key, Notation, Op, Outcome, PairId, ReferenceWrite, Side, Slot, WriteValue,
 };
+use crate::pipeline::Deletions;
 
 /// Changes handed to a connector at a time: what the largest bulk call takes.
 const BATCH_CHANGES_MAX: usize = 1000;
 
 /// The reason of a write that somebody's edit overtook.
 pub const CHANGED_MEANWHILE: &str = "changed meanwhile";
+
+/// The reason of a write whose answer was lost.
+pub const UNKNOWN: &str = "unknown";
 
 /// What came of a load.
 #[derive(Debug, Default)]
@@ -33,12 +37,25 @@ pub struct Loaded {
     pub refs_removed: Vec<Ref>,
     /// What was refused, with the system's words.
     pub rejected: Vec<Held>,
-    /// Artifacts written, per integration and side: created and updated.
-    pub counts: BTreeMap<(String, Side), (u64, u64)>,
+    /// Artifacts written, per integration and side.
+    pub counts: BTreeMap<(String, Side), Counts>,
+    /// Keys of artifacts that were taken away, by integration and side.
+    pub removed: HashMap<(String, Side), HashSet<String>>,
     /// Keys that were written, by integration and side.
     pub touched: HashMap<(String, Side), HashSet<String>>,
     /// Sides whose relationships or slots were written.
     pub related: HashSet<Side>,
+}
+
+/// Artifacts of one side that a load wrote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Made.
+    pub created: u64,
+    /// Changed.
+    pub updated: u64,
+    /// Taken away.
+    pub removed: u64,
 }
 
 /// A field that was written.
@@ -97,6 +114,7 @@ enum What {
     Fields { created: bool },
     Ends { field: String, add: Vec<PairId>, remove: Vec<PairId> },
     Slots { container: PairId },
+    Removal,
 }
 
 /// The load under way.
@@ -141,6 +159,13 @@ impl Loading<'_> {
                 }
                 work.relate(integration).await?;
             }
+        }
+        // What others may still refer to goes last.
+        for integration in self.integrations.iter().rev() {
+            if self.is_stopped() {
+                return Ok(work.out);
+            }
+            work.remove(integration).await?;
         }
         Ok(work.out)
     }
@@ -208,6 +233,21 @@ impl<'a> Work<'a> {
                     sent[side as usize].push(self.sent(integration, change, op, what));
                     self.out.related.insert(side);
                 }
+            }
+        }
+        self.send(integration, sent).await
+    }
+
+    async fn remove(&mut self, integration: &Integration) -> Result<(), Failure> {
+        let Deletions::Propagate { destroy } = integration.deletions else { return Ok(()) };
+        let mut sent = [Vec::new(), Vec::new()];
+        for side in Side::BOTH {
+            let planned: Vec<&'a Planned> = self.of(integration, side).filter(|c| c.remove).collect();
+            for change in planned {
+                let Some(key) = change.key.as_deref().map(Key::from) else { continue };
+                let op = Op::Remove { key, destroy };
+                sent[side as usize].push(self.sent(integration, change, op, What::Removal));
+                self.out.related.insert(side);
             }
         }
         self.send(integration, sent).await
@@ -392,7 +432,7 @@ impl<'a> Work<'a> {
             }
             Outcome::Unknown { message } => {
                 let detail = format!("{message}; the next run finds out whether it happened");
-                self.reject(sent.planned, field_of(&sent.what), "unknown", detail);
+                self.reject(sent.planned, field_of(&sent.what), UNKNOWN, detail);
             }
         }
     }
@@ -411,9 +451,9 @@ impl<'a> Work<'a> {
                 touched.insert(key.to_string());
                 let counts = self.out.counts.entry((planned.integration.clone(), side)).or_default();
                 if created {
-                    counts.0 += 1
+                    counts.created += 1
                 } else {
-                    counts.1 += 1
+                    counts.updated += 1
                 }
                 if created {
                     self.pairs.complete(&planned.pair, side, key.as_str());
@@ -440,16 +480,23 @@ impl<'a> Work<'a> {
                 self.out.refs_removed.extend(remove.into_iter().map(entry));
             }
             What::Slots { container } => self.note_opened(container, side, key),
+            What::Removal => {
+                touched.insert(key.to_string());
+                let place = (planned.integration.clone(), side);
+                self.out.counts.entry(place.clone()).or_default().removed += 1;
+                self.out.removed.entry(place).or_default().insert(key.to_string());
+                let hash = self.loading.integrations.iter().find(|i| i.name == planned.integration);
+                if let Some(pair) = self.pairs.get_mut(&planned.pair) {
+                    // It is not done again, should the artifact still be there in some form.
+                    pair.mapping = hash.map(|i| i.mapping_hash.clone());
+                }
+            }
         }
     }
 
     /// A container that could not be widened has a further one that resolves to the same pair.
     fn note_opened(&mut self, container: PairId, side: Side, key: &Key) {
-        let Some(first) = self.pairs.get(&container) else { return };
-        if first.key(side) != Some(key.as_str()) {
-            let alias = first.further(side, key.as_str(), None);
-            self.pairs.insert(alias);
-        }
+        self.pairs.add_further(&container, side, key.as_str());
         self.opened.insert((container, side), key.clone());
     }
 

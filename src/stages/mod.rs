@@ -9,12 +9,14 @@
 mod absence;
 pub mod apply;
 pub mod audit;
+mod brakes;
 pub mod check;
 pub mod commit;
 pub mod decide;
 pub mod diff;
 pub mod extract;
 mod follow;
+mod leases;
 pub mod ledger;
 pub mod load;
 pub mod pairing;
@@ -35,6 +37,7 @@ use crate::connectors::{self, SharedConnector};
 use crate::model::RepositoryId;
 use crate::{journal, sql, store};
 
+pub use brakes::{DELETE_FREE, DELETE_SHARE_MAX, OVERWRITE_FREE, OVERWRITE_SHARE_MAX};
 pub use report::{IntegrationReport, Report, RequestReport, SideReport};
 pub use run::{Done, Job, Options, ROUNDS_MAX, open_session, run};
 
@@ -88,6 +91,12 @@ pub enum Failure {
     /// The run was ended from outside before it wrote anything further.
     #[error("the run was interrupted")]
     Stopped,
+    /// A plan would remove or overwrite more than it may.
+    #[error("{0}")]
+    Brake(String),
+    /// What was asked for does not exist; nothing was written.
+    #[error("{0}")]
+    Unknown(String),
     /// A plan may not be applied any more; nothing was written.
     #[error("{0}")]
     Refused(String),

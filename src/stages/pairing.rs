@@ -17,6 +17,8 @@ pub enum State {
     Live,
     /// One side exists, the other is to be created.
     Pending,
+    /// One side exists, and several artifacts could be what an earlier run made of it.
+    Ambiguous,
     /// The left side was deleted.
     LeftGone,
     /// The right side was deleted.
@@ -32,9 +34,10 @@ pub enum State {
 }
 
 impl State {
-    const NAMES: [(State, &'static str); 8] = [
+    const NAMES: [(State, &'static str); 9] = [
         (State::Live, "live"),
         (State::Pending, "pending"),
+        (State::Ambiguous, "ambiguous"),
         (State::LeftGone, "left_gone"),
         (State::RightGone, "right_gone"),
         (State::BothGone, "both_gone"),
@@ -49,7 +52,7 @@ impl State {
     }
 
     /// Lists the names of all states.
-    pub fn names() -> [&'static str; 8] {
+    pub fn names() -> [&'static str; 9] {
         Self::NAMES.map(|(_, name)| name)
     }
 
@@ -136,6 +139,19 @@ impl Pair {
         row.unsettle();
         row.set_key(side, key);
         row
+    }
+
+    /// Starts the pair that `id` names, at the side where it says that the artifact was
+    /// first seen; `None` if it is no id of ours.
+    pub fn named(id: &PairId) -> Option<Self> {
+        let (integration, first) = id.as_str().split_once('/')?;
+        let (letter, key) = first.split_at_checked(1)?;
+        let side = match letter {
+            "L" => Side::Left,
+            "R" => Side::Right,
+            _ => return None,
+        };
+        Some(Self::first_seen(integration, side, key))
     }
 
     /// Tells whether this is a further container that is yet to be made.
@@ -252,10 +268,21 @@ impl Pairs {
             *pair = Pair { id: resting(id), ..pair.further(side, key, pair.configuration.as_deref()) };
         }
         pair.set_key(side, key);
-        if pair.left.is_some() && pair.right.is_some() && pair.state == State::Pending {
+        let waits = matches!(pair.state, State::Pending | State::Ambiguous);
+        if pair.left.is_some() && pair.right.is_some() && waits {
             pair.state = State::Live;
         }
         self.by_key[side as usize].insert((pair.integration.clone(), key.to_owned()), at);
+    }
+
+    /// Adds a further container of a pair, which the system made because the first could
+    /// not be widened.
+    pub fn add_further(&mut self, id: &PairId, side: Side, key: &str) {
+        let Some(first) = self.get(id).filter(|p| self.find(&p.integration, side, key).is_none()) else {
+            return;
+        };
+        let alias = first.further(side, key, None);
+        self.insert(alias);
     }
 
     /// Lists all pairs.

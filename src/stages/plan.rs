@@ -26,6 +26,8 @@ pub struct Plan {
     pub differences: Vec<Difference>,
     /// What the systems refused when it was written.
     pub rejected: Vec<Held>,
+    /// Artifacts whose counterpart is gone.
+    pub gone: Vec<Gone>,
 }
 
 /// All that is written to one artifact.
@@ -53,6 +55,8 @@ pub struct Planned {
     pub fields: Vec<PlannedField>,
     /// Relationships to change, or to name at creation.
     pub references: Vec<PlannedReference>,
+    /// Whether the artifact is to be removed, because its counterpart is gone.
+    pub remove: bool,
 }
 
 /// One field to write.
@@ -68,11 +72,16 @@ pub struct PlannedField {
     pub value: WriteValue,
     /// The source side's own value, which becomes its base.
     pub source: Option<String>,
-    /// Why: `created`, `changed`, `conflict`, `enforced`, `constant`, `reconciled`.
+    /// Why: `created`, `changed`, `conflict`, `enforced`, `constant`, `reconciled`,
+    /// `reopened`, `marked`.
     pub reason: &'static str,
     /// Whether the written value says less than the source.
     pub degraded: bool,
 }
+
+/// What [`PlannedField::reason`] can say.
+const REASONS: [&str; 8] =
+    ["created", "changed", "conflict", "enforced", "constant", "reconciled", "reopened", "marked"];
 
 /// Ends of one relationship to add and remove.
 #[derive(Clone, Debug, PartialEq)]
@@ -174,6 +183,21 @@ pub struct Difference {
     pub right: Option<String>,
 }
 
+/// An artifact whose counterpart is gone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gone {
+    /// The integration.
+    pub integration: String,
+    /// The pair.
+    pub pair: PairId,
+    /// The side on which the counterpart was.
+    pub side: Side,
+    /// The key of the artifact that is left.
+    pub key: String,
+    /// What becomes of that: `reported`, `to be marked`, `marked`, `to be removed`, `removed`.
+    pub action: &'static str,
+}
+
 /// Columns of `plan.changes` that are numbers; all others are text.
 const NUMBERS: [&str; 1] = ["change"];
 
@@ -236,6 +260,7 @@ impl Plan {
         self.waiting = round.waiting.clone();
         self.losses = round.losses.clone();
         self.differences = round.differences.clone();
+        self.gone = round.gone.clone();
     }
 
     /// Tells whether nothing would be written.
@@ -253,6 +278,7 @@ impl Plan {
             ("losses", self.losses_table()),
             ("differences", self.differences_table()),
             ("rejected", held_table(&self.rejected)),
+            ("gone", self.gone_table()),
         ]
     }
 
@@ -306,6 +332,15 @@ impl Plan {
         batch(&columns, self.differences.iter().map(row).collect())
     }
 
+    fn gone_table(&self) -> RecordBatch {
+        let columns = ["integration", "pair", "side", "key", "action"];
+        let row = |g: &Gone| {
+            let side = some(g.side.as_str());
+            vec![some(&g.integration), some(g.pair.as_str()), side, some(&g.key), some(g.action)]
+        };
+        batch(&columns, self.gone.iter().map(row).collect())
+    }
+
     /// Reads the changes of a plan back from its table.
     ///
     /// # Errors
@@ -350,7 +385,11 @@ fn rows_of(change: &Planned) -> Vec<Vec<Option<String>>> {
             some(&change.integration),
             some(change.pair.as_str()),
             some(change.side.as_str()),
-            some(if change.key.is_none() { "create" } else { "update" }),
+            some(match (&change.key, change.remove) {
+                (_, true) => "remove",
+                (None, false) => "create",
+                (Some(_), false) => "update",
+            }),
             some(&change.project),
             change.key.clone(),
             change.revision.clone(),
@@ -468,18 +507,18 @@ fn read_row(batch: &RecordBatch, row: usize, changes: &mut BTreeMap<u64, Planned
         configuration: text("configuration"),
         fields: Vec::new(),
         references: Vec::new(),
+        remove: text("op")? == "remove",
     });
     let Some(kind) = text("kind") else { return Some(()) };
     if kind != "add" && kind != "remove" {
         let reason = text("reason")?;
-        let reasons = ["created", "changed", "conflict", "enforced", "constant", "reconciled"];
         change.fields.push(PlannedField {
             field: text("field"),
             native_field: text("native_field")?,
             old: text("old"),
             value: decode(&kind, text("new").as_deref())?,
             source: text("source"),
-            reason: reasons.into_iter().find(|r| *r == reason)?,
+            reason: REASONS.into_iter().find(|r| *r == reason)?,
             degraded: text("degraded").is_some(),
         });
         return Some(());
@@ -555,6 +594,7 @@ mod tests {
                     add: vec!["a".into(), "b".into()],
                     remove: vec!["c".into()],
                 }],
+                remove: false,
             },
             Planned {
                 id: 2,
@@ -568,6 +608,7 @@ mod tests {
                 configuration: None,
                 fields: vec![],
                 references: vec![],
+                remove: true,
             },
         ];
         let plan = Plan { changes: changes.clone(), ..Plan::default() };

@@ -32,7 +32,7 @@ pub struct Report {
     pub rounds: u32,
 }
 
-/// The exit code of a run that was ended from outside.
+/// The exit code of a run that was ended from outside, or by a limit.
 pub const EXIT_STOPPED: u8 = 4;
 
 /// An integration in numbers.
@@ -52,6 +52,8 @@ pub struct IntegrationReport {
     pub waiting: u64,
     /// Fields that differ although nobody changed them.
     pub differences: u64,
+    /// Artifacts whose counterpart is gone.
+    pub gone: u64,
 }
 
 /// One side of an integration in numbers.

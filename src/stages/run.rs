@@ -3,18 +3,19 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::future::try_join_all;
 
 use super::absence;
+use super::brakes::Brakes;
 use super::commit::{BASE, Commit, REFS, ReadBack, agreed_after, read_back, text_schema};
 use super::diff::{Diffed, Inputs, diff};
 use super::extract::Extraction;
 use super::follow::follow;
+use super::leases::Leases;
 use super::ledger::Ledger;
-use super::load::{CHANGED_MEANWHILE, Loaded, Loading};
+use super::load::{CHANGED_MEANWHILE, Loaded, Loading, UNKNOWN};
 use super::pairing::Pairs;
 use super::plan::{Held, Plan};
 use super::report::{EXIT_STOPPED, IntegrationReport, Report, RequestReport, SCHEMA};
@@ -22,7 +23,7 @@ use super::settle::{Settled, settle};
 use super::spec::{Integration, resolve};
 use super::{Clock, Failure, Progress, Repositories};
 use crate::connectors::RequestCounts;
-use crate::model::{Artifact, RepositoryId, RunId, Side, SnapshotId, native_schema};
+use crate::model::{Artifact, PairId, RepositoryId, RunId, Side, SnapshotId, native_schema};
 use crate::pipeline::Pipeline;
 use crate::sql::{self, Limits, Sql, Statements, TableFiles};
 use crate::store::{Head, Holder, Lease, PipelineStore, Seat, Snapshot, TableState};
@@ -35,9 +36,6 @@ pub const ROUNDS_MAX: u32 = 4;
 /// sixteen million of them before it would reach the numbers of the next second.
 const CHANGE_BITS: u32 = 24;
 
-/// How long a lease holds without being renewed.
-const LEASE_TIME: Duration = Duration::from_secs(60 * 60);
-
 /// What is asked of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -49,6 +47,12 @@ pub struct Options {
     pub reconcile: bool,
     /// Only this integration.
     pub only: Option<String>,
+    /// Write only to the artifact with this id or key, and to its counterpart.
+    pub key: Option<String>,
+    /// Write to so many artifacts at most.
+    pub limit: Option<u64>,
+    /// So many removals in all are agreed to, whatever their share.
+    pub yes_delete: u64,
     /// Set from outside to end the run: what is in flight is finished and committed.
     pub stop: Arc<AtomicBool>,
 }
@@ -90,6 +94,10 @@ pub struct Done {
     pub plan: Plan,
     /// What was refused, in all rounds.
     pub rejected: Vec<Held>,
+    /// Changes that were left to the next run because of a limit.
+    pub left_over: u64,
+    /// Why a load of this plan would stop; only where nothing was to be loaded.
+    pub brake: Option<String>,
 }
 
 /// The state of a run under way.
@@ -100,7 +108,13 @@ pub(super) struct Work<'a> {
     started: DateTime<Utc>,
     pub(super) report: Report,
     pub(super) before: Option<Head>,
-    leases: Vec<Lease>,
+    pub(super) leases: Leases,
+    settled: Settled,
+    brakes: Brakes,
+    /// Artifacts that were refused once and may be reopened for another attempt.
+    reopened: HashSet<(PairId, Side)>,
+    /// How many artifacts may still be written.
+    allowance: Option<u64>,
     /// The number of the next change.
     next: AtomicU64,
 }
@@ -113,11 +127,15 @@ pub(super) struct Work<'a> {
 /// until then is in the journal, and the next run continues from there.
 pub async fn run(job: &Job<'_>) -> Result<Done, Failure> {
     let mut work = Work::begin(job).await?;
+    let leases = work.leases.clone();
     if job.options.load {
-        work.take_leases().await?;
+        leases.take(job).await?;
     }
-    let done = work.rounds().await;
-    work.give_leases_back().await;
+    let done = tokio::select! {
+        done = work.rounds() => done,
+        lost = leases.keep(job) => Err(lost),
+    };
+    leases.give_back(job.store.store()).await;
     done
 }
 
@@ -140,42 +158,44 @@ impl<'a> Work<'a> {
                 ..Report::default()
             },
             before: job.store.read_head().await?,
-            leases: Vec::new(),
+            leases: Leases::default(),
+            settled: Settled::default(),
+            brakes: Brakes::default(),
+            reopened: HashSet::new(),
+            allowance: job.options.limit,
             next: AtomicU64::new((started.timestamp().max(0) as u64) << CHANGE_BITS),
         })
-    }
-
-    /// Gives the leases back, whatever came of the run.
-    pub(super) async fn give_leases_back(&mut self) {
-        for lease in std::mem::take(&mut self.leases) {
-            // A lease that could not be given back runs out by itself.
-            let _ = self.job.store.store().release(lease).await;
-        }
     }
 }
 
 impl Work<'_> {
     async fn rounds(&mut self) -> Result<Done, Failure> {
-        let settled = settle(self.job.store, self.job.repositories).await?;
+        self.settle().await?;
         let mut snapshot = self.extract().await?;
         let mut done = Done::default();
-        let mut unsettled = Some(settled);
         for round in 1..=ROUNDS_MAX {
             self.report.rounds = round;
             let sql = self.session(&snapshot).await?;
             self.heed_stop()?;
-            let mut found = self.diff(&sql, &snapshot, unsettled.take().unwrap_or_default()).await?;
+            let mut found = self.diff(&sql, &snapshot).await?;
             self.heed_stop()?;
             if round == 1 {
                 self.refuse_unmapped(&found.plan)?;
             }
+            if let (Some(key), false) = (&self.job.options.key, found.found) {
+                return Err(Failure::Unknown(format!("no artifact that takes part has the id or key {key}")));
+            }
             drop_refused(&mut found.plan, &done.rejected);
+            done.left_over = self.limit(&mut found.plan);
             self.count_plan(&found);
             done.plan.take_round(&found.plan);
             self.keep_plan(&done.plan).await?;
+            let braked = self.brakes.heed(&found, &self.integrations, self.job.options.yes_delete);
             if !self.job.options.load {
+                done.brake = braked.err().map(|why| why.to_string());
                 break;
             }
+            braked?;
             let ended = found.plan.is_empty();
             snapshot = self.load(&sql, snapshot, found, &mut done).await?;
             if ended || self.is_stopped() {
@@ -188,6 +208,38 @@ impl Work<'_> {
         Ok(done)
     }
 
+    /// Cuts a plan to what may still be written; returns how many changes that leaves over.
+    fn limit(&mut self, plan: &mut Plan) -> u64 {
+        let Some(allowance) = &mut self.allowance else { return 0 };
+        let planned = plan.changes.len() as u64;
+        // What others need at their creation stands before them.
+        plan.changes.truncate(usize::try_from(*allowance).unwrap_or(usize::MAX));
+        *allowance -= plan.changes.len() as u64;
+        planned - plan.changes.len() as u64
+    }
+
+    /// Finds out what became of creates without an answer.
+    pub(super) async fn settle(&mut self) -> Result<(), Failure> {
+        let pairs = self.pairs().await?;
+        self.settled = settle(self.job.store, self.job.repositories, &pairs).await?;
+        if self.job.options.load {
+            // What stays open must stand in the journal of this run: its commit ends the older ones.
+            let ledger = Ledger::new(self.job.store, self.job.run.clone(), self.job.clock, 0);
+            for batch in &self.settled.open {
+                ledger.carry(batch.clone()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The pairs as of the last commit, with what settling found.
+    async fn pairs(&self) -> Result<Pairs, Failure> {
+        let rows = self.sync("pairs").await?;
+        let mut pairs = Pairs::from_batches(&rows).map_err(Failure::Defect)?;
+        self.settled.complete(&mut pairs);
+        Ok(pairs)
+    }
+
     fn is_stopped(&self) -> bool {
         self.job.options.stop.load(Ordering::Relaxed)
     }
@@ -195,20 +247,6 @@ impl Work<'_> {
     /// Ends a run between two stages; what earlier rounds wrote is committed.
     fn heed_stop(&self) -> Result<(), Failure> {
         if self.is_stopped() { Err(Failure::Stopped) } else { Ok(()) }
-    }
-
-    pub(super) async fn take_leases(&mut self) -> Result<(), Failure> {
-        for repository in &self.job.pipeline.repositories {
-            for project in &repository.settings.projects {
-                let place = format!("{}-{project}", repository.id);
-                let store = self.job.store.store();
-                let now = (self.job.clock)();
-                let lease =
-                    store.acquire(&place, &self.job.holder, now, LEASE_TIME, self.job.is_gone).await?;
-                self.leases.push(lease);
-            }
-        }
-        Ok(())
     }
 
     async fn extract(&mut self) -> Result<Snapshot, Failure> {
@@ -275,15 +313,9 @@ impl Work<'_> {
         Ok(self.job.store.read_sync(head, name).await?.map(|(_, rows)| rows).unwrap_or_default())
     }
 
-    pub(super) async fn diff(
-        &mut self,
-        sql: &Sql,
-        snapshot: &Snapshot,
-        settled: Settled,
-    ) -> Result<Diffed, Failure> {
+    pub(super) async fn diff(&mut self, sql: &Sql, snapshot: &Snapshot) -> Result<Diffed, Failure> {
         let begun = (self.job.clock)();
-        let rows = self.sync("pairs").await?;
-        let pairs = Pairs::from_batches(&rows).map_err(Failure::Defect)?;
+        let pairs = self.pairs().await?;
         let hidden =
             absence::hidden(self.job.store, snapshot, &self.integrations, self.job.repositories, &pairs)
                 .await?;
@@ -294,7 +326,9 @@ impl Work<'_> {
             pairs,
             hidden,
             incomplete: incomplete(&self.integrations, snapshot),
-            settled: settled.found,
+            ambiguous: &self.settled.ambiguous,
+            reopen: &self.reopened,
+            key: self.job.options.key.as_deref(),
             reconcile: self.job.options.reconcile,
             only: self.job.options.only.as_deref(),
         })
@@ -321,11 +355,14 @@ impl Work<'_> {
             next: &self.next,
             stop: &self.job.options.stop,
         };
-        let loaded = loading.load(&found.plan.changes, &mut found.pairs).await?;
+        let mut loaded = loading.load(&found.plan.changes, &mut found.pairs).await?;
+        if !self.is_stopped() {
+            self.settle_load(&mut loaded, &mut found.pairs).await;
+        }
         self.took("load", begun);
+        self.note_reopening(&mut loaded);
         let begun = (self.job.clock)();
-        let back = read_back(&self.integrations, self.job.repositories, &loaded).await?;
-        let snapshot = self.follow_up(snapshot, &loaded, &back).await?;
+        let (back, snapshot, failed) = self.look_again(snapshot, &loaded).await;
         found.agreed.extend(agreed_after(&loaded.written, &back));
         self.count_load(&loaded);
         let head = Head {
@@ -339,7 +376,8 @@ impl Work<'_> {
         };
         found.refs_added.extend(loaded.refs_added.iter().cloned());
         found.refs_removed.extend(loaded.refs_removed.iter().cloned());
-        let leases: Vec<&Lease> = self.leases.iter().collect();
+        let held = self.leases.held().await;
+        let leases: Vec<&Lease> = held.iter().collect();
         let commit = Commit {
             store: self.job.store,
             sql,
@@ -351,10 +389,74 @@ impl Work<'_> {
         found.pairs.forget_wanted();
         let head =
             commit.run(head, &found.pairs, &found.agreed, &found.refs_added, &found.refs_removed).await?;
+        drop(held);
         self.before = Some(head);
         done.rejected.extend(loaded.rejected);
         self.took("read_back", begun);
-        Ok(snapshot)
+        failed.map_or(Ok(snapshot), Err)
+    }
+
+    /// Reads back what was written. Where that fails the values sent are what is certain: they
+    /// are committed all the same, and the failure is returned beside them.
+    async fn look_again(&self, before: Snapshot, loaded: &Loaded) -> (ReadBack, Snapshot, Option<Failure>) {
+        match read_back(&self.integrations, self.job.repositories, loaded).await {
+            Err(failure) => (ReadBack::new(), before, Some(failure)),
+            Ok(back) => match self.follow_up(before.clone(), loaded, &back).await {
+                Ok(after) => (back, after, None),
+                Err(failure) => (back, before, Some(failure)),
+            },
+        }
+    }
+
+    /// Lets the next round reopen what a status kept from being edited, where the file allows that.
+    fn note_reopening(&mut self, loaded: &mut Loaded) {
+        let integrations = &self.integrations;
+        let may = |held: &Held| {
+            let ours = integrations.iter().find(|i| i.name == held.integration);
+            matches!(held.reason, "rejected" | "refused")
+                && ours.is_some_and(|i| i.options.reopen_closed && !i.side(held.side).transitions.is_empty())
+        };
+        let mut again = HashSet::new();
+        loaded.rejected.retain(|held| {
+            let place = (held.pair.clone(), held.side);
+            let once_more = may(held) && !self.reopened.contains(&place);
+            if once_more {
+                again.insert(place);
+            }
+            !once_more
+        });
+        self.reopened.extend(again);
+    }
+
+    /// Finds out what became of creates whose answer this load lost. Where that cannot be
+    /// asked now, the next run does.
+    async fn settle_load(&mut self, loaded: &mut Loaded, pairs: &mut Pairs) {
+        if !loaded.rejected.iter().any(|held| held.reason == UNKNOWN) {
+            return;
+        }
+        let Ok(settled) = settle(self.job.store, self.job.repositories, pairs).await else { return };
+        settled.complete(pairs);
+        let mut known: HashSet<(PairId, Side)> = settled.absent.into_iter().collect();
+        for made in settled.found {
+            if let Some(pair) = pairs.get(&made.pair) {
+                let place = (pair.integration.clone(), made.side);
+                loaded.touched.entry(place).or_default().insert(made.key);
+            }
+            known.insert((made.pair, made.side));
+        }
+        for open in settled.ambiguous {
+            known.insert((open.pair.clone(), open.side));
+            if !self.settled.ambiguous.contains(&open) {
+                self.settled.ambiguous.push(open);
+            }
+        }
+        loaded.rejected.retain(|held| {
+            let settled = held.reason == UNKNOWN && known.contains(&(held.pair.clone(), held.side));
+            if settled && pairs.get(&held.pair).is_some_and(|p| p.key(held.side).is_some()) {
+                loaded.counts.entry((held.integration.clone(), held.side)).or_default().created += 1;
+            }
+            !settled
+        });
     }
 
     async fn follow_up(
@@ -407,22 +509,25 @@ impl Work<'_> {
             let entry = self.entry(name);
             (entry.left.total, entry.right.total) = (*left, *right);
             (entry.held, entry.losses, entry.waiting, entry.differences) = (0, 0, 0, 0);
+            entry.gone = 0;
         }
         let plan = &found.plan;
         plan.held.iter().for_each(|h| self.entry(&h.integration).held += 1);
         plan.losses.iter().for_each(|l| self.entry(&l.integration).losses += 1);
         plan.waiting.iter().for_each(|w| self.entry(&w.integration).waiting += 1);
         plan.differences.iter().for_each(|d| self.entry(&d.integration).differences += 1);
+        plan.gone.iter().for_each(|g| self.entry(&g.integration).gone += 1);
         // A conflict is settled by the load of its own round; later rounds do not see it.
         plan.conflicts.iter().for_each(|c| self.entry(&c.integration).conflicts += 1);
     }
 
     fn count_load(&mut self, loaded: &Loaded) {
-        for ((name, side), (created, updated)) in &loaded.counts {
+        for ((name, side), counts) in &loaded.counts {
             let entry = self.entry(name);
             let side = if *side == Side::Left { &mut entry.left } else { &mut entry.right };
-            side.created += created;
-            side.updated += updated;
+            side.created += counts.created;
+            side.updated += counts.updated;
+            side.deleted += counts.removed;
         }
         for rejected in &loaded.rejected {
             let entry = self.entry(&rejected.integration);
@@ -452,7 +557,7 @@ impl Work<'_> {
         let open =
             |entry: &IntegrationReport| entry.held > 0 || entry.left.rejected + entry.right.rejected > 0;
         self.report.exit = u8::from(self.report.integrations.values().any(open));
-        if self.is_stopped() {
+        if self.is_stopped() || done.left_over > 0 {
             self.report.exit = EXIT_STOPPED;
         }
         self.report.snapshot = snapshot.id.to_string();

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::model::{Artifact, Direction, FieldType, Hop, Notation, RepositoryId, Side};
-use crate::pipeline::{self, Edge, FieldTarget, OnDegraded, Other, Pipeline, RelationshipTarget, Update};
+use crate::pipeline::{
+    self, Deletions, Edge, FieldTarget, IntegrationOptions, OnDegraded, Other, Pipeline, RelationshipTarget,
+    Update,
+};
 
 use super::decide::Rule;
 
@@ -23,8 +26,17 @@ pub struct Integration {
     pub references: Vec<ReferencePair>,
     /// Whether new artifacts may be made on the left and on the right.
     pub creates_into: [bool; 2],
+    /// Whether updates may go into the left and the right side.
+    pub flows_into: [bool; 2],
     /// Who wins a conflict.
     pub rule: Rules,
+    /// What happens to an artifact whose counterpart is gone.
+    pub deletions: Deletions,
+    /// The mark that either side's artifact receives when its counterpart is gone: a field
+    /// of which both sides are that of the artifact.
+    pub marks: [Option<FieldPair>; 2],
+    /// What else the pipeline file sets.
+    pub options: IntegrationOptions,
     /// Model fields by which strangers are recognised, in order.
     pub match_fields: Vec<String>,
     /// Hash of all that influences the mapping.
@@ -87,6 +99,8 @@ pub struct Constant {
     pub project: String,
     /// The value.
     pub value: String,
+    /// When it is written.
+    pub update: Update,
     /// Whether it names the other end of a relationship.
     pub relationship: bool,
 }
@@ -104,8 +118,6 @@ pub struct FieldPair {
     pub into: [bool; 2],
     /// The side whose system alone sets it while the other repeats it.
     pub enforced_by: Option<Side>,
-    /// Whether it is written at creation only.
-    pub on_create: bool,
     /// Whether edits on top of a degraded value flow back.
     pub write_degraded: bool,
 }
@@ -132,6 +144,8 @@ pub struct SideField {
     pub holds: bool,
     /// Model → natives, the preferred first.
     pub write: Option<Vec<(String, Vec<String>)>>,
+    /// When it is written.
+    pub update: Update,
     /// The native value to write where the other side has none.
     pub default: Option<String>,
     /// An expression over the row `a` that replaces the field's own value.
@@ -149,6 +163,15 @@ impl SideField {
     pub fn acceptable(&self, model: &str) -> Option<&[String]> {
         let map = self.write.as_ref()?;
         Some(map.iter().find(|(value, _)| value == model).map_or(&[][..], |(_, natives)| natives))
+    }
+
+    /// Returns what this side may hold where the other holds `model`, if anything of its own
+    /// counts; of an empty value that is the default.
+    pub fn accepts(&self, model: Option<&str>) -> Option<&[String]> {
+        match model {
+            Some(model) => self.acceptable(model),
+            None => self.default.as_ref().map(std::slice::from_ref),
+        }
     }
 }
 
@@ -185,6 +208,8 @@ pub struct SideReference {
     pub writable: bool,
     /// Whether it holds at most one end.
     pub single: bool,
+    /// Relationships to follow from where it ends, in order; such ends are only read.
+    pub via: Vec<String>,
 }
 
 /// The pipeline names something that the systems do not have.
@@ -282,7 +307,11 @@ fn integration(
         name: meant.name.clone(),
         fields,
         references,
-        creates_into: [meant.create.allows_into(Side::Left), meant.create.allows_into(Side::Right)],
+        creates_into: Side::BOTH.map(|side| meant.create.allows_into(side)),
+        flows_into: Side::BOTH.map(|side| meant.flow.allows_into(side)),
+        marks: [mark(pipeline, meant, left), mark(pipeline, meant, right)],
+        deletions: meant.deletions.clone(),
+        options: meant.options.clone(),
         rule: match meant.conflict {
             pipeline::Conflict::Dominates(side) => Rules::Fixed(Rule::Dominates(side)),
             pipeline::Conflict::Hold => Rules::Fixed(Rule::Hold),
@@ -325,23 +354,42 @@ fn collection(
     })
 }
 
+/// How the artifacts of a collection are marked; `None` where they are not.
+fn mark(pipeline: &Pipeline, meant: &pipeline::Integration, own: &pipeline::Collection) -> Option<FieldPair> {
+    let Deletions::Mark { field, .. } = &meant.deletions else { return None };
+    let (model, mapping) = (pipeline.field(field)?, own.mapping(field)?);
+    let side = side_field(mapping);
+    if side.read_only {
+        return None;
+    }
+    Some(FieldPair {
+        name: field.clone(),
+        field_type: Some(model.field_type.clone()),
+        sides: [side.clone(), side],
+        into: [true, true],
+        enforced_by: None,
+        write_degraded: false,
+    })
+}
+
 fn constants(own: &pipeline::Collection, projects: &[String]) -> Vec<Constant> {
     let fields = own.fields.iter().filter_map(|m| match &m.target {
-        FieldTarget::Constant(constant) => Some((&m.field, constant, false)),
+        FieldTarget::Constant(constant) => Some((&m.field, constant, m.update, false)),
         FieldTarget::Model { .. } => None,
     });
     let relationships = own.relationships.iter().filter_map(|m| match &m.target {
-        RelationshipTarget::Constant(constant) => Some((&m.relationship, constant, true)),
+        RelationshipTarget::Constant(constant) => Some((&m.relationship, constant, m.update, true)),
         RelationshipTarget::Model(_) => None,
     });
     let mut list = Vec::new();
-    for (native, constant, relationship) in fields.chain(relationships) {
+    for (native, constant, update, relationship) in fields.chain(relationships) {
         for project in projects {
             if let Some(value) = constant.for_project(project) {
                 list.push(Constant {
                     native: native.clone(),
                     project: project.clone(),
                     value: value.to_owned(),
+                    update,
                     relationship,
                 });
             }
@@ -351,7 +399,6 @@ fn constants(own: &pipeline::Collection, projects: &[String]) -> Vec<Constant> {
 }
 
 fn field_pair(pair: pipeline::FieldPair<'_>) -> FieldPair {
-    let on_create = pair.left.update == Update::OnCreate || pair.right.update == Update::OnCreate;
     let degraded = pair.left.on_degraded == OnDegraded::Write || pair.right.on_degraded == OnDegraded::Write;
     let mut into = [pair.direction.allows_into(Side::Left), pair.direction.allows_into(Side::Right)];
     if let Some(side) = pair.enforced_into {
@@ -363,7 +410,6 @@ fn field_pair(pair: pipeline::FieldPair<'_>) -> FieldPair {
         sides: [side_field(pair.left), side_field(pair.right)],
         into,
         enforced_by: pair.enforced_into.map(Side::other),
-        on_create,
         write_degraded: degraded,
     }
 }
@@ -380,6 +426,7 @@ fn side_field(mapping: &pipeline::FieldMapping) -> SideField {
         }),
         holds: values.is_some_and(|v| v.other == Other::Hold),
         write: values.map(|v| v.write.clone()),
+        update: mapping.update,
         default: mapping.default.clone(),
         sql: mapping.sql.clone(),
         read_only: mapping.read_only || mapping.sql.is_some(),
@@ -399,6 +446,7 @@ fn steps_pair(sides: &[Collection; 2], direction: Direction) -> Option<FieldPair
             other: None,
             holds: false,
             write: None,
+            update: Update::Always,
             default: None,
             sql: None,
             read_only: field.read_only,
@@ -412,7 +460,6 @@ fn steps_pair(sides: &[Collection; 2], direction: Direction) -> Option<FieldPair
         sides: [side(&sides[0])?, side(&sides[1])?],
         into: [direction.allows_into(Side::Left), direction.allows_into(Side::Right)],
         enforced_by: None,
-        on_create: false,
         write_degraded: false,
     })
 }
@@ -424,8 +471,9 @@ fn reference_pair(sides: &[Collection; 2], pair: &pipeline::RelationshipPair<'_>
             relationship: mapping.relationship.clone(),
             target_artifact: mapping.ends_in.clone().unwrap_or_else(|| spec.target.to_owned()),
             required: mapping.required,
-            writable: mapping.writable,
+            writable: mapping.writable && mapping.via.is_empty(),
             single: spec.cardinality == crate::model::Cardinality::One,
+            via: mapping.via.clone(),
         })
     };
     Some(ReferencePair {
@@ -440,6 +488,17 @@ fn reference_pair(sides: &[Collection; 2], pair: &pipeline::RelationshipPair<'_>
 pub fn walk(edges: &[Edge], from: &str, goals: &[String]) -> Option<Vec<Hop>> {
     let hop = |edge: Edge| Hop { name: edge.name, to: edge.to, fields: edge.fields };
     Some(pipeline::path(edges, from, goals)?.into_iter().map(hop).collect())
+}
+
+/// Finds the shortest way out of a status and back into it.
+pub fn round_trip(edges: &[Edge], status: &str) -> Option<Vec<Hop>> {
+    let out = edges.iter().filter(|e| e.from == status && e.to != status);
+    let trips = out.filter_map(|edge| {
+        let there = Hop { name: edge.name.clone(), to: edge.to.clone(), fields: edge.fields.clone() };
+        let back = walk(edges, &edge.to, &[status.to_owned()])?;
+        Some(std::iter::once(there).chain(back).collect::<Vec<Hop>>())
+    });
+    trips.min_by_key(Vec::len)
 }
 
 /// Returns the status in which a workflow starts: one that no transition leads to, else the first of the file.

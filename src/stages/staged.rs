@@ -207,6 +207,7 @@ fn request(batch: &Batch, intent: &Intent, outcome: Option<&Outcome>) -> Vec<Opt
             ("update", Some(key.to_string()), names(fields.iter().map(|f| f.field.as_str()).collect()))
         }
         Op::Relate { key, relationship, .. } => ("relate", Some(key.to_string()), Some(relationship.clone())),
+        Op::Remove { key, .. } => ("remove", Some(key.to_string()), None),
         Op::OpenSlots { key, .. } => ("open slots", Some(key.to_string()), None),
     };
     let (outcome, made, detail) = match outcome {

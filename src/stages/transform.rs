@@ -2,8 +2,9 @@
 
 use minijinja::{Value, context};
 
-use super::spec::{Collection, FieldPair, Integration, STEPS, SideField};
+use super::spec::{Collection, Constant, FieldPair, Integration, STEPS, SideField, SideReference};
 use crate::model::{FieldType, Notation, Side};
+use crate::pipeline::Update;
 use crate::sql::{Error, Statements, identifier, literal};
 
 /// Renders the statement that brings one side of an integration into the model's shape.
@@ -19,16 +20,42 @@ pub fn mapped(
     side: Side,
     wanted: Option<&str>,
 ) -> Result<String, Error> {
+    mapped_fields(statements, integration, side, &integration.fields, wanted)
+}
+
+/// Renders the statement of [`mapped`] for some fields only.
+///
+/// # Errors
+///
+/// Fails like [`mapped`].
+pub fn mapped_fields(
+    statements: &Statements,
+    integration: &Integration,
+    side: Side,
+    fields: &[FieldPair],
+    wanted: Option<&str>,
+) -> Result<String, Error> {
     let collection = integration.side(side);
-    let fields: Vec<Value> = integration.fields.iter().map(|pair| expressions(pair, side)).collect();
+    let fields: Vec<Value> = fields.iter().map(|pair| expressions(pair, side)).collect();
     let values = context! {
         fields,
+        constants => enforced(integration, side),
         relation => relation(collection),
         wanted,
         projects => &collection.projects,
         filter => &collection.filter,
     };
     statements.render("transform/mapped.sql", values)
+}
+
+/// Lists the fields of a side whose constants are written after creation too.
+fn enforced(integration: &Integration, side: Side) -> Vec<String> {
+    let later = |c: &&Constant| !c.relationship && c.update != Update::OnCreate;
+    let mut names: Vec<String> =
+        integration.side(side).constants.iter().filter(later).map(|c| c.native.clone()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// Renders the statement that maps what a side held at the last agreement.
@@ -56,6 +83,7 @@ pub fn compared(statements: &Statements, integration: &Integration) -> Result<St
     let names: Vec<String> = integration.fields.iter().map(|f| f.name.clone()).collect();
     let values = context! {
         fields => names,
+        constants => Side::BOTH.map(|side| enforced(integration, side)).to_vec(),
         left => mapped(statements, integration, Side::Left, Some("plan.wanted_left"))?,
         right => mapped(statements, integration, Side::Right, Some("plan.wanted_right"))?,
         base_left => based(statements, integration, Side::Left, "plan.wanted")?,
@@ -91,6 +119,25 @@ pub fn relation(collection: &Collection) -> String {
 /// Returns the qualified name of another neutral view of the same repository.
 pub fn view(collection: &Collection, name: &str) -> String {
     format!("{}.{}", identifier(collection.repository.as_str()), identifier(name))
+}
+
+/// Returns what lists the ends of a relationship: the neutral view `link`, or where it
+/// follows further relationships, a statement with the same columns.
+///
+/// # Errors
+///
+/// Fails like [`mapped`].
+pub fn links(
+    statements: &Statements,
+    collection: &Collection,
+    reference: &SideReference,
+) -> Result<String, Error> {
+    let link = view(collection, "link");
+    if reference.via.is_empty() {
+        return Ok(link);
+    }
+    let values = context! { link, via => &reference.via };
+    Ok(format!("({})", statements.render("transform/via.sql", values)?))
 }
 
 /// The expressions of one field on one side: `native` and `model` over the row `a`, `based` over the agreed native.

@@ -1,6 +1,6 @@
 //! Turns a model value into what is written on one side, and says what is lost on the way.
 
-use super::spec::{Collection, FieldPair, STEPS, initial_status, walk};
+use super::spec::{Collection, FieldPair, STEPS, SideField, initial_status, walk};
 use crate::model::{FieldType, Notation, Side, Step, WriteValue, steps_from_json};
 use crate::text;
 
@@ -40,7 +40,14 @@ pub fn prepare(
     let field = pair.side(side);
     let plain = |value| Prepared { value, losses: Vec::new() };
     let Some(model) = model else {
-        return Ok(plain(field.default.clone().map_or(WriteValue::Empty, WriteValue::Text)));
+        return match &field.default {
+            None => Ok(plain(WriteValue::Empty)),
+            Some(default) if field.by_transition => {
+                along(collection, field, now, std::slice::from_ref(default))
+            }
+            Some(default) if field.notation.is_some() => Ok(plain(WriteValue::Rich(default.clone()))),
+            Some(default) => Ok(plain(WriteValue::Text(default.clone()))),
+        };
     };
     if pair.name == STEPS && pair.field_type.is_none() {
         return Ok(steps(model, field.notation.unwrap_or(Notation::Plain)));
@@ -73,15 +80,29 @@ fn choice(
             ),
         });
     };
-    if collection.transitions.is_empty() || !field.by_transition {
+    if !field.by_transition {
         return Ok(Prepared { value: WriteValue::Text(first.clone()), losses: Vec::new() });
+    }
+    along(collection, field, now, goals)
+}
+
+/// Moves a status along the workflow to the first of its goals that can be reached.
+fn along(
+    collection: &Collection,
+    field: &SideField,
+    now: Option<&str>,
+    goals: &[String],
+) -> Result<Prepared, Unwritable> {
+    if collection.transitions.is_empty() {
+        let first = goals.first().cloned().unwrap_or_default();
+        return Ok(Prepared { value: WriteValue::Text(first), losses: Vec::new() });
     }
     let from = now.or(initial_status(&collection.transitions)).unwrap_or_default();
     match walk(&collection.transitions, from, goals) {
         Some(hops) => Ok(Prepared { value: WriteValue::Transitions(hops), losses: Vec::new() }),
         None => Err(Unwritable {
             reason: "no transition",
-            detail: format!("no transitions lead from {from} to {}", goals.join(" or ")),
+            detail: format!("no transitions of {} lead from {from} to {}", field.native, goals.join(" or ")),
         }),
     }
 }

@@ -18,6 +18,10 @@ pub(in crate::connectors) fn system() -> System {
 }
 
 fn connect(repository: &Repository, http: http::Settings) -> Result<SharedConnector, Error> {
+    if repository.settings.timezone.is_some() {
+        let message = "dates of this system carry their zone: leave `timezone` out";
+        return Err(Error::new(SYSTEM, "reading the settings", ErrorKind::Settings, message));
+    }
     let pat = repository.auth.get("pat").ok_or_else(|| {
         Error::new(
             SYSTEM,

@@ -45,6 +45,7 @@ impl AzureDevOps {
         let Some(first) = changes.first() else { return Vec::new() };
         match (first.artifact.as_str(), &first.op) {
             (_, Op::Relate { .. }) => self.relate(changes).await,
+            (_, Op::Remove { .. }) => self.remove(changes).await,
             ("Test Case", Op::Create { .. }) => self.create_items(changes, category::CASE).await,
             ("Bug", Op::Create { .. }) => self.create_items(changes, category::BUG).await,
             ("Test Case" | "Bug", Op::Update { .. }) => self.update_items(changes).await,

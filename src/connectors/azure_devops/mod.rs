@@ -21,6 +21,7 @@ mod load;
 mod load_items;
 mod load_links;
 mod load_plans;
+mod load_removals;
 mod load_results;
 mod load_runs;
 mod metadata;

@@ -174,6 +174,10 @@ impl Client {
         self.write(Method::PUT, &["issue", id], &query, body, "editing an issue").await
     }
 
+    pub(super) async fn delete_issue(&self, id: &str) -> Result<Reply, http::Error> {
+        self.write(Method::DELETE, &["issue", id], &[], &Value::Null, "deleting an issue").await
+    }
+
     pub(super) async fn transitions(&self, id: &str) -> Result<Vec<wire::Transition>, Error> {
         let query = [("expand", "transitions.fields")];
         let answer: wire::Transitions =

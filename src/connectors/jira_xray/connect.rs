@@ -26,6 +26,9 @@ fn connect(repository: &Repository, http: http::Settings) -> Result<SharedConnec
     if settings.deployment.as_deref().is_some_and(|d| d != "cloud") {
         return Err(fail("only `deployment: cloud` is supported so far"));
     }
+    if settings.timezone.is_some() {
+        return Err(fail("dates of Jira Cloud carry their zone: leave `timezone` out"));
+    }
     let auth = |name: &str| {
         let secret = repository.auth.get(name).ok_or_else(|| fail(&format!("auth needs `{name}`")))?;
         Ok::<String, Error>(secret.expose().to_owned())

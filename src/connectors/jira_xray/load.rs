@@ -134,6 +134,7 @@ impl JiraXray {
             }
             (Op::Create { .. }, Some(kind)) => self.create(kind, changes).await,
             (Op::Update { .. }, Some(kind)) => self.update_issues(kind, changes).await,
+            (Op::Remove { .. }, Some(_)) => self.remove(changes).await,
             (Op::Relate { .. }, Some(_)) => self.relate(changes).await,
             (Op::OpenSlots { .. }, Some(Kind::TestExecutions)) => self.open_slots(changes).await,
             _ => {

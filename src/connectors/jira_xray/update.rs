@@ -299,6 +299,33 @@ impl JiraXray {
         work
     }
 
+    /// Deletes issues whose counterpart is gone. Jira has no recycle bin, so that only what
+    /// may be destroyed is deleted.
+    pub(super) async fn remove(&self, changes: &[Change]) -> Vec<Outcome> {
+        let remove = async |change: &Change| {
+            let Op::Remove { key, destroy } = &change.op else {
+                return Outcome::Rejected { message: "not a removal".into() };
+            };
+            if !destroy {
+                let message =
+                    "Jira has no recycle bin, so that issues are deleted only with `destroy: true`; \
+                               `policy: mark` keeps them"
+                        .to_owned();
+                return Outcome::Rejected { message };
+            }
+            match self.client.delete_issue(key.as_str()).await {
+                // What is not there any more need not be deleted.
+                Ok(reply) if reply.is_success() || reply.status.as_u16() == 404 => {
+                    Outcome::Done { key: key.clone(), revision: None, refused: Vec::new() }
+                }
+                Ok(reply) => Outcome::Rejected { message: words_of(&reply) },
+                Err(error) => outcome_of(&error),
+            }
+        };
+        let all: Vec<_> = changes.iter().map(remove).collect();
+        stream::iter(all).buffered(EDITS_AT_ONCE).collect().await
+    }
+
     /// Carries out one hop.
     pub(super) async fn hop(&self, id: &str, hop: &Hop) -> Result<(), Failure> {
         let offered = self.client.transitions(id).await.map_err(|e| Failure::Refused(e.message))?;

@@ -2,7 +2,7 @@
 
 use super::{Check, one_target, strs, through, update};
 use crate::model::{Artifact, FieldType, Notation};
-use crate::pipeline::file::{DegradedWord, Field, FieldLong, Relationship, RelationshipLong};
+use crate::pipeline::file::{DegradedWord, Field, FieldLong, Relationship, RelationshipLong, UpdateWord};
 use crate::pipeline::meant::{
     FieldMapping, FieldTarget, OnDegraded, RelationshipMapping, RelationshipTarget, Update,
 };
@@ -207,6 +207,16 @@ impl Check<'_, '_, '_> {
         };
         let usual =
             if matches!(target, RelationshipTarget::Constant(_)) { Update::OnCreate } else { Update::Always };
+        let given = long.and_then(|l| l.update);
+        let refused = match &target {
+            RelationshipTarget::Constant(_) => matches!(given, Some(UpdateWord::Always | UpdateWord::IfEmpty)),
+            RelationshipTarget::Model(_) => matches!(given, Some(UpdateWord::IfEmpty)),
+        };
+        if refused {
+            let expected = "`on-create`; a mapped relationship takes `always` too";
+            let found = "a relationship that is written like that";
+            self.reader.error(place.name.at, &join(place.path, "update"), found, expected);
+        }
         let ends_in = self.end(place, spec.map(|s| s.target), long);
         let via = long.and_then(|l| l.via.as_ref()).map(|v| v.0.iter().map(|w| w.text.clone()).collect());
         Some(RelationshipMapping {

@@ -68,6 +68,7 @@ impl Check<'_, '_, '_> {
             line: name.at.line,
         };
         integration.deletions = self.deletions(&join(&path, "deletions"), typed.deletions.as_ref());
+        self.deletions_fit(pipeline, &integration, name.at, &join(&path, "deletions"));
         for field in typed.r#match.iter().flat_map(|list| &list.0) {
             self.match_field(pipeline, &integration, field, &join(&path, "match"));
             integration.match_fields.push(field.text.clone());
@@ -175,6 +176,34 @@ impl Check<'_, '_, '_> {
         }
     }
 
+    /// Results and their containers are expired by the systems, and a mark needs a field.
+    fn deletions_fit(&mut self, pipeline: &Pipeline, integration: &Integration, at: At, path: &str) {
+        let sides = Side::BOTH.map(|side| pipeline.collection(integration.collection(side)));
+        match &integration.deletions {
+            Deletions::Report => {}
+            Deletions::Propagate { .. } => {
+                for collection in sides.into_iter().flatten() {
+                    let artifact = self.artifact(collection.repository.as_str(), &collection.artifact);
+                    if artifact.is_some_and(|a| a.holds_slots || a.lives_in_slot) {
+                        let found = format!("`propagate` for {}", collection.artifact);
+                        let expected = "`report` or `mark`: runs and results are never deleted";
+                        self.reader.error(at, path, found, expected);
+                        return;
+                    }
+                }
+            }
+            Deletions::Mark { field, .. } => {
+                let writable = |c: &&Collection| {
+                    c.mapping(field).is_some_and(|m| !m.read_only && m.sql.is_none())
+                };
+                if !sides.into_iter().flatten().any(|c| writable(&c)) {
+                    let found = format!("`{field}` can be written in neither collection");
+                    self.reader.error(at, path, found, "a field of the model that a collection maps");
+                }
+            }
+        }
+    }
+
     fn mark(&mut self, path: &str, long: &DeletionsLong) -> Deletions {
         let (Some(Text(field)), Some(Text(value))) = (&long.field, &long.value) else {
             self.reader.error(long.at, path, "`mark` without a field and a value", "`field` and `value`");
@@ -202,6 +231,27 @@ impl Check<'_, '_, '_> {
         typed: &Options,
         path: &str,
     ) -> IntegrationOptions {
+        let unread = [
+            ("automated", typed.automated.is_some(), "no `automated`: runs are made as planned runs"),
+            ("unfiled", typed.unfiled.is_some(), "no `unfiled`: cases in no container stay there"),
+            (
+                "plan",
+                typed.plan.is_some() || typed.plan_by_project.is_some(),
+                "the plan as a constant relationship of the collection: `Parent Test Plan: { constant: ID }`",
+            ),
+        ];
+        for (key, _, expected) in unread.into_iter().filter(|(_, given, _)| *given) {
+            let found = format!("`{key}` has no effect");
+            self.reader.error(typed.at, &join(path, key), found, expected);
+        }
+        for (key, share) in [
+            ("delete_share_max", typed.delete_share_max),
+            ("overwrite_share_max", typed.overwrite_share_max),
+        ] {
+            if share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+                self.reader.error(typed.at, &join(path, key), "no share", "a number from 0 to 1");
+            }
+        }
         if typed.plan.is_some() && typed.plan_by_project.is_some() {
             self.reader.error(typed.at, path, "`plan` beside `plan_by_project`", "one of the two");
         }

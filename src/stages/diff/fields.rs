@@ -8,11 +8,12 @@ use futures::StreamExt;
 
 use super::{Agreed, Texts, Work, cell, publish};
 use crate::model::{PairId, Side, WriteValue};
+use crate::pipeline::Update;
 use crate::sql;
 use crate::stages::decide::{Cell, Decision, FieldState, Rule};
 use crate::stages::pairing::State;
-use crate::stages::plan::{Conflict, Difference, Held, Loss, PlannedField};
-use crate::stages::spec::{FieldPair, Integration, Rules};
+use crate::stages::plan::{Conflict, Difference, Held, Loss, Planned, PlannedField};
+use crate::stages::spec::{Constant, FieldPair, Integration, Rules, round_trip};
 use crate::stages::{transform, write};
 
 /// The columns of one field in a batch of `diff/fields.sql`.
@@ -111,10 +112,14 @@ impl Work<'_> {
         for (field, columns) in row.integration.fields.iter().zip(columns) {
             let Some(columns) = columns else { continue };
             // What can be written on neither side is staged and never compared.
-            if field.on_create || !field.into.contains(&true) {
+            if !field.into.contains(&true) {
                 continue;
             }
             rest &= self.compare_field(row, field, columns);
+        }
+        for side in Side::BOTH {
+            rest &= self.keep_constants(row, side);
+            self.reopen(row, columns, side);
         }
         let hashes = Side::BOTH.map(|side| row.text(side, "raw_hash").map(str::to_owned));
         let mapping = row.integration.mapping_hash.clone();
@@ -144,13 +149,18 @@ impl Work<'_> {
                 true
             }
             Decision::Write { to } => {
-                let enforced = field.enforced_by.is_some();
-                let reason = match (enforced, state.base.is_some()) {
+                let reason = match (field.enforced_by.is_some(), state.base.is_some()) {
                     (true, _) => "enforced",
+                    (false, _) if state.is_standing() => "reconciled",
                     (false, true) => "changed",
                     (false, false) => "created",
                 };
                 self.write_field(row, field, &state, to, reason);
+                false
+            }
+            // Nobody edited anything: the mapping changed, and somebody asked for it.
+            Decision::Conflict { winner: Some(winner), write: true } if state.is_standing() => {
+                self.write_field(row, field, &state, winner.other(), "reconciled");
                 false
             }
             Decision::Conflict { winner, write } => {
@@ -161,6 +171,8 @@ impl Work<'_> {
                 }
                 false
             }
+            // It is written only now and then: that it differs in between is meant.
+            Decision::OneWay { changed } if field.side(changed.other()).update != Update::Always => true,
             Decision::OneWay { changed } => {
                 self.out.plan.losses.push(loss(
                     row,
@@ -190,6 +202,54 @@ impl Work<'_> {
                 true
             }
         }
+    }
+
+    /// Writes constants anew that are to be kept after creation; tells whether there was nothing to do.
+    fn keep_constants(&mut self, row: &Row<'_>, side: Side) -> bool {
+        if !row.integration.flows_into[side as usize] || row.read_only(side) {
+            return true;
+        }
+        let project = row.text(side, "project").unwrap_or_default();
+        let mut rest = true;
+        for constant in &row.integration.side(side).constants {
+            let held = row.text(side, &format!("c:{}", constant.native)).filter(|text| !text.is_empty());
+            let differs = match constant.update {
+                Update::OnCreate => false,
+                Update::Always => held != Some(constant.value.as_str()),
+                Update::IfEmpty => held.is_none(),
+            };
+            if differs && !constant.relationship && constant.project == project {
+                self.row_change(row, side).fields.push(constant_field(constant, held));
+                rest = false;
+            }
+        }
+        rest
+    }
+
+    /// Takes an artifact whose status refuses edits out of that status and back, where an
+    /// attempt without that was refused and the pipeline file allows it.
+    fn reopen(&mut self, row: &Row<'_>, columns: &[Option<Columns<'_>>], side: Side) {
+        let place = (row.pair.clone(), side);
+        if !self.inputs.reopen.contains(&place) {
+            return;
+        }
+        let Some(change) = self.changes.get_mut(&place) else { return };
+        if change.fields.iter().any(|f| matches!(f.value, WriteValue::Transitions(_))) {
+            return;
+        }
+        let moved = row.integration.fields.iter().zip(columns).find(|(f, _)| f.side(side).by_transition);
+        let Some((status, Some(columns))) = moved else { return };
+        let Some(now) = cell(columns.native[side as usize], row.at) else { return };
+        let Some(hops) = round_trip(&row.integration.side(side).transitions, now) else { return };
+        change.fields.push(PlannedField {
+            field: None,
+            native_field: status.side(side).native.clone(),
+            old: Some(now.to_owned()),
+            value: WriteValue::Transitions(hops),
+            source: None,
+            reason: "reopened",
+            degraded: false,
+        });
     }
 
     /// Holds a field whose native value no map lists.
@@ -232,23 +292,14 @@ impl Work<'_> {
                 if artifact.configuration_field == Some(constant.native.as_str()) {
                     value = change.configuration.get_or_insert(value).clone();
                 }
-                let value = WriteValue::Text(value);
-                change.fields.push(PlannedField {
-                    field: None,
-                    native_field: constant.native.clone(),
-                    old: None,
-                    value,
-                    source: None,
-                    reason: "constant",
-                    degraded: false,
-                });
+                change.fields.push(constant_field(&Constant { value, ..constant.clone() }, None));
             }
         }
         for (field, columns) in row.integration.fields.iter().zip(columns) {
             let Some(columns) = columns else { continue };
             if !field.side(to).read_only && !self.hold_unmapped(row, field, columns) {
                 let state = state(row, field, columns, false);
-                if cell_of(&state, from).model.is_some() {
+                if cell_of(&state, from).model.is_some() || field.side(to).default.is_some() {
                     self.write_field(row, field, &state, to, "created");
                 }
             }
@@ -292,6 +343,11 @@ impl Work<'_> {
             reason,
             degraded: !prepared.losses.is_empty(),
         };
+        self.row_change(row, to).fields.push(planned);
+    }
+
+    /// Returns the change to a row's artifact on a side, with what is known of that.
+    fn row_change(&mut self, row: &Row<'_>, to: Side) -> &mut Planned {
         let (revision, project) = (row.text(to, "rev"), row.text(to, "project"));
         let title = row.text(to, "title").or(row.text(to.other(), "title"));
         let change = self.change(row.integration, &row.pair, to);
@@ -300,7 +356,7 @@ impl Work<'_> {
             change.project = project.to_owned();
         }
         change.title = title.unwrap_or_default().to_owned();
-        change.fields.push(planned);
+        change
     }
 
     fn note_conflict(
@@ -340,6 +396,18 @@ impl Work<'_> {
             detail,
         });
         self.restless.insert(row.pair.clone());
+    }
+}
+
+fn constant_field(constant: &Constant, held: Option<&str>) -> PlannedField {
+    PlannedField {
+        field: None,
+        native_field: constant.native.clone(),
+        old: held.map(str::to_owned),
+        value: WriteValue::Text(constant.value.clone()),
+        source: None,
+        reason: "constant",
+        degraded: false,
     }
 }
 
@@ -396,6 +464,12 @@ fn state<'a>(row: &Row<'a>, field: &'a FieldPair, columns: &Columns<'a>, reconci
         native: cell(columns.native[side as usize], row.at),
         model: cell(columns.model[side as usize], row.at),
     };
+    // What is written only while it is empty is closed once it holds something.
+    let open = |side: Side| {
+        let own = field.side(side);
+        let filled = own.update == Update::IfEmpty && now(side).model.is_some();
+        field.into[side as usize] && !own.read_only && !filled
+    };
     let then = |side: Side| Cell { native: None, model: cell(columns.base[side as usize], row.at) };
     let (left, right) = (now(Side::Left), now(Side::Right));
     let degraded_on = match cell(columns.degraded, row.at) {
@@ -410,10 +484,10 @@ fn state<'a>(row: &Row<'a>, field: &'a FieldPair, columns: &Columns<'a>, reconci
             .texts
             .flag(&format!("based:{}", field.name), row.at)
             .then(|| (then(Side::Left), then(Side::Right))),
-        acceptable_left: right.model.and_then(|value| field.side(Side::Left).acceptable(value)),
-        acceptable_right: left.model.and_then(|value| field.side(Side::Right).acceptable(value)),
-        into_left: field.into[0] && !field.side(Side::Left).read_only,
-        into_right: field.into[1] && !field.side(Side::Right).read_only,
+        acceptable_left: field.side(Side::Left).accepts(right.model),
+        acceptable_right: field.side(Side::Right).accepts(left.model),
+        into_left: open(Side::Left),
+        into_right: open(Side::Right),
         enforced_by: field.enforced_by,
         rule: row.rule,
         degraded_on: degraded_on.filter(|_| !field.write_degraded),

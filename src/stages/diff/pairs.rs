@@ -8,7 +8,7 @@ use super::slots::Slots;
 use super::{Texts, Work, publish};
 use crate::model::{Identity, Side};
 use crate::sql;
-use crate::stages::pairing::{Pair, Sign, State, further_parts, recognise};
+use crate::stages::pairing::{Pair, Sign, State, recognise, resting};
 use crate::stages::plan::Held;
 use crate::stages::spec::Integration;
 use crate::stages::transform;
@@ -21,9 +21,9 @@ impl Work<'_> {
     pub(super) async fn pair_up(&mut self, integration: &Integration) -> Result<(), sql::Error> {
         let rows = [self.rows(integration, Side::Left).await?, self.rows(integration, Side::Right).await?];
         self.out.totals.insert(integration.name.clone(), [rows[0].len() as u64, rows[1].len() as u64]);
-        self.take_settled(integration);
         self.review_known(integration, &rows);
         let mut strangers = Side::BOTH.map(|side| self.strangers(integration, side, &rows[side as usize]));
+        self.hold_unsettled(integration, &mut strangers);
         let in_slots = integration.sides.iter().any(|c| c.artifact.identity == Identity::Slot);
         let slots = if in_slots { self.read_slots(integration, &strangers).await? } else { Slots::default() };
         let superseded = self.let_latest_speak(integration, &slots, &mut strangers);
@@ -75,35 +75,40 @@ impl Work<'_> {
         Ok(rows)
     }
 
-    /// Takes over what a settled create turned out to be.
-    fn take_settled(&mut self, integration: &Integration) {
-        for (id, side, key) in &self.inputs.settled {
-            if self.out.pairs.find(&integration.name, *side, key).is_some() {
+    /// Holds pairs of which an earlier run may have made the other side already: neither
+    /// is it made again, nor do the candidates become pairs of their own.
+    fn hold_unsettled(&mut self, integration: &Integration, strangers: &mut [Vec<String>; 2]) {
+        for open in self.inputs.ambiguous {
+            let first = resting(&open.pair);
+            let Some(pair) = self.out.pairs.get_mut(&first) else { continue };
+            if pair.integration != integration.name {
                 continue;
             }
-            if let Some((first, configuration)) = further_parts(id) {
-                let name = first.as_str().rsplit_once('/').map(|(name, _)| name);
-                if name == Some(&integration.name) {
-                    let row = Pair { id: first.clone(), ..Pair::first_seen(&integration.name, *side, key) };
-                    self.out.pairs.insert(row.further(*side, key, Some(configuration)));
+            if first == open.pair {
+                if pair.key(open.side).is_some() {
+                    continue;
                 }
-            } else if self.out.pairs.get(id).is_some_and(|p| p.integration == integration.name) {
-                self.out.pairs.complete(id, *side, key);
-            } else if let Some((name, first)) = id.as_str().rsplit_once('/')
-                && name == integration.name
-                && let Some(origin) = first.get(1..)
-            {
-                let mut pair = Pair::first_seen(name, side.other(), origin);
-                pair.set_key(*side, key);
-                pair.state = State::Live;
-                self.out.pairs.insert(pair);
+                pair.state = State::Ambiguous;
             }
+            strangers[open.side as usize].retain(|key| !open.candidates.contains(key));
+            self.out.plan.held.push(Held {
+                integration: integration.name.clone(),
+                pair: open.pair.clone(),
+                side: open.side,
+                field: None,
+                reason: "ambiguous",
+                detail: format!(
+                    "an earlier run may have made it, and it could be any of {}: delete those that are too many",
+                    open.candidates.join(", ")
+                ),
+            });
         }
     }
 
     /// Looks at every known pair: is it still there, and is it at rest?
     fn review_known(&mut self, integration: &Integration, rows: &[Rows; 2]) {
         let mut restless = HashSet::new();
+        let mut survivors = Vec::new();
         let incomplete = &self.inputs.incomplete;
         let hidden = &self.inputs.hidden;
         let name = &integration.name;
@@ -120,6 +125,7 @@ impl Work<'_> {
                     (false, Side::Right) => State::RightGone,
                 })
             };
+            let before = pair.state;
             pair.state = match (pair.state, fate(Side::Left), fate(Side::Right)) {
                 (State::Detached, ..) => State::Detached,
                 (_, Some(State::LeftGone), Some(State::RightGone)) => State::BothGone,
@@ -128,6 +134,20 @@ impl Work<'_> {
                 (_, Some(_), Some(_)) => State::Live,
                 _ => State::Pending,
             };
+            let left = match pair.state {
+                State::LeftGone => Some(Side::Right),
+                State::RightGone => Some(Side::Left),
+                _ => None,
+            };
+            if let Some(side) = left {
+                // Of a pair with one side, `mapping` says that its policy was carried out.
+                if before != pair.state {
+                    pair.unsettle();
+                }
+                let key = pair.key(side).filter(|key| rows[side as usize].contains_key(*key));
+                survivors.extend(key.map(|key| (pair.id.clone(), side, key.to_owned())));
+                continue;
+            }
             let hash =
                 |side: Side| pair.key(side).and_then(|key| rows[side as usize].get(key)).map(String::as_str);
             let at_rest = pair.mapping.as_ref() == Some(&integration.mapping_hash)
@@ -144,6 +164,7 @@ impl Work<'_> {
                 pair.state = State::BothGone;
             }
         }
+        self.survivors.extend(survivors);
         self.restless.extend(restless);
     }
 

@@ -39,18 +39,17 @@ impl Work<'_> {
         integration: &Integration,
         reference: &ReferencePair,
     ) -> Result<Vec<End>, sql::Error> {
-        let sides: Vec<minijinja::Value> = Side::BOTH
-            .map(|side| {
-                let (collection, end) = (integration.side(side), reference.side(side));
-                context! {
-                    side => side.as_str(),
-                    link => transform::view(collection, "link"),
-                    artifact => collection.artifact.name,
-                    relationship => &end.relationship,
-                    target_artifact => &end.target_artifact,
-                }
-            })
-            .into();
+        let mut sides: Vec<minijinja::Value> = Vec::new();
+        for side in Side::BOTH {
+            let (collection, end) = (integration.side(side), reference.side(side));
+            sides.push(context! {
+                side => side.as_str(),
+                link => transform::links(self.inputs.statements, collection, end)?,
+                artifact => collection.artifact.name,
+                relationship => &end.relationship,
+                target_artifact => &end.target_artifact,
+            });
+        }
         let values = context! {
             sides,
             integration => &integration.name,
@@ -111,6 +110,10 @@ impl Work<'_> {
             return;
         }
         let own = reference.side(to);
+        if creating && !own.required && !own.via.is_empty() {
+            // It follows from what it is derived from.
+            return;
+        }
         if !creating {
             if lives_in_slot {
                 return;
@@ -217,7 +220,7 @@ impl Work<'_> {
         }
         let (collection, own) = (integration.side(side), reference.side(side));
         let values = context! {
-            link => transform::view(collection, "link"),
+            link => transform::links(self.inputs.statements, collection, own)?,
             side => side.as_str(),
             integration => &integration.name,
             target => &reference.target,

@@ -344,21 +344,21 @@ impl Work<'_> {
             .filter(|r| r.sides.iter().any(|s| s.required))
             .map(|r| {
                 let end = r.side(side);
-                context! {
+                Ok(context! {
                     field => &r.field,
                     target => &r.target,
                     relationship => &end.relationship,
                     target_artifact => &end.target_artifact,
-                }
+                    link => transform::links(self.inputs.statements, collection, end)?,
+                })
             })
-            .collect();
+            .collect::<Result<_, sql::Error>>()?;
         let container = to_container(self.inputs.integrations, integration);
         let (Some(container), false) = (container, relations.is_empty()) else { return Ok(Vec::new()) };
         let values = context! {
             relations,
             container => &container.field,
             relation => transform::relation(collection),
-            link => transform::view(collection, "link"),
             side => side.as_str(),
             artifact => collection.artifact.name,
         };

@@ -13,7 +13,7 @@ use testferry::pipeline::{self, Pipeline, Surroundings};
 use testferry::sandbox::{LoggedRequest, Sandbox, SandboxOptions};
 use testferry::stages::pairing::{Pair, Pairs, State};
 use testferry::stages::plan::Held;
-use testferry::stages::{self, Done, Failure, Job, Options, Quiet};
+use testferry::stages::{self, Done, Failure, Job, Options, Progress, Quiet};
 use testferry::store::{Holder, PipelineStore, Store};
 
 pub(super) const ADO: &str = "azure-devops";
@@ -67,6 +67,15 @@ impl Bench {
 
     /// Makes a run with options.
     pub(super) async fn run(&self, options: Options) -> Result<Done, Failure> {
+        self.run_telling(options, &Quiet).await
+    }
+
+    /// Makes a run that tells how far it has come.
+    pub(super) async fn run_telling(
+        &self,
+        options: Options,
+        progress: &dyn Progress,
+    ) -> Result<Done, Failure> {
         let pipeline = self.pipeline();
         let repositories = connectors::connect(&pipeline).expect("connectors");
         let store = self.store();
@@ -81,7 +90,7 @@ impl Bench {
             holder,
             is_gone: &|_| true,
             clock: &Utc::now,
-            progress: &Quiet,
+            progress,
             options,
         };
         stages::run(&job).await

@@ -58,6 +58,8 @@ async fn changed_mapping_writes_nothing_until_it_is_reconciled() {
     let reconcile = testferry::stages::Options { load: true, reconcile: true, ..Default::default() };
     let reconciled = bench.run(reconcile).await.expect("a run");
     assert!(!reconciled.plan.changes.is_empty());
+    let reasons = reconciled.plan.changes.iter().flat_map(|c| &c.fields).map(|f| f.reason);
+    assert_eq!(reasons.collect::<std::collections::BTreeSet<_>>(), ["reconciled"].into());
     // Xray dominates, so that its status is what both hold in the end.
     let written: std::collections::BTreeSet<_> =
         reconciled.plan.changes.iter().flat_map(|c| &c.fields).map(|f| f.native_field.as_str()).collect();
