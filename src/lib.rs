@@ -72,7 +72,7 @@
 //! [`cli`] reads the pipeline file ([`pipeline::load`]) with the environment, makes a connector per
 //! repository ([`connectors::connect`]), opens the store and calls [`stages::run`]:
 //!
-//! 1. Leases on the projects are taken, so that no second run works on them.
+//! 1. Leases on the projects are taken, so that no second run works on them, and renewed while the run lasts.
 //! 2. *Settle.* Journals since the last commit are read. For creates without an outcome the connector
 //!    is asked whether they happened ([`connectors::Connector::find`]); what did becomes half of its pair.
 //! 3. *Extract.* Both repositories are read at the same time, table by table; a table that can tell what
