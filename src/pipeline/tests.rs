@@ -455,9 +455,10 @@ fn options_without_effect_are_refused() {
         ("automated: true", "`automated` has no effect"),
         ("unfiled: Unfiled", "`unfiled` has no effect"),
         ("plan: '12'", "`plan` has no effect"),
-        ("delete_share_max: 2", "no share"),
+        ("delete_share_max: 2", "a number from 0 to 1"),
     ] {
-        let told = slip("    deletions: report", &format!("    options: {{ {option} }}\n    deletions: report"));
+        let told =
+            slip("    deletions: report", &format!("    options: {{ {option} }}\n    deletions: report"));
         assert!(told.contains(words), "{told}");
     }
     let told = slip("Parent: { constant_by_project: parent }", "Parent: { constant: '1', update: always }");

@@ -209,7 +209,9 @@ impl Check<'_, '_, '_> {
             if matches!(target, RelationshipTarget::Constant(_)) { Update::OnCreate } else { Update::Always };
         let given = long.and_then(|l| l.update);
         let refused = match &target {
-            RelationshipTarget::Constant(_) => matches!(given, Some(UpdateWord::Always | UpdateWord::IfEmpty)),
+            RelationshipTarget::Constant(_) => {
+                matches!(given, Some(UpdateWord::Always | UpdateWord::IfEmpty))
+            }
             RelationshipTarget::Model(_) => matches!(given, Some(UpdateWord::IfEmpty)),
         };
         if refused {

@@ -193,9 +193,8 @@ impl Check<'_, '_, '_> {
                 }
             }
             Deletions::Mark { field, .. } => {
-                let writable = |c: &&Collection| {
-                    c.mapping(field).is_some_and(|m| !m.read_only && m.sql.is_none())
-                };
+                let writable =
+                    |c: &&Collection| c.mapping(field).is_some_and(|m| !m.read_only && m.sql.is_none());
                 if !sides.into_iter().flatten().any(|c| writable(&c)) {
                     let found = format!("`{field}` can be written in neither collection");
                     self.reader.error(at, path, found, "a field of the model that a collection maps");
@@ -244,10 +243,9 @@ impl Check<'_, '_, '_> {
             let found = format!("`{key}` has no effect");
             self.reader.error(typed.at, &join(path, key), found, expected);
         }
-        for (key, share) in [
-            ("delete_share_max", typed.delete_share_max),
-            ("overwrite_share_max", typed.overwrite_share_max),
-        ] {
+        for (key, share) in
+            [("delete_share_max", typed.delete_share_max), ("overwrite_share_max", typed.overwrite_share_max)]
+        {
             if share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
                 self.reader.error(typed.at, &join(path, key), "no share", "a number from 0 to 1");
             }

@@ -125,7 +125,11 @@ async fn overwriting_much_stops_and_says_what() {
 async fn constant_that_is_to_be_kept_is_written_again_and_a_default_fills_in() {
     let (mut bench, _) = Bench::synced(20, 1).await;
     let (_, test) = bench.keys("test-cases").await.remove(0);
-    edit(&mut bench, "      Priority: { constant: Medium }", "      Priority: { constant: Medium, update: always }");
+    edit(
+        &mut bench,
+        "      Priority: { constant: Medium }",
+        "      Priority: { constant: Medium, update: always }",
+    );
     let before = bench.sync().await;
     assert_eq!(before.report.integrations["test-cases"].left.updated, 0);
     bench.edit_issue(&test, json!({"priority": {"name": "High"}})).await;
@@ -163,6 +167,8 @@ async fn filter_and_expression_decide_what_crosses() {
         "    artifact: Test Case\n    filter: a.title NOT LIKE 'Skip%'\n    fields:\n      Title: { to: Summary, sql: upper(a.title) }\n",
         1,
     );
+    let meant = "options: { overwrite_share_max: 1 }";
+    let tail = tail.replacen("  test-cases:\n", &format!("  test-cases:\n    {meant}\n"), 1);
     bench.text = format!("{head}{tail}");
     let skipped = bench.add_case(&[(TITLE, "Skip me")]).await;
     let taken = bench.add_case(&[(TITLE, "Take me")]).await;
