@@ -11,7 +11,8 @@ pub(super) struct Problem {
     pub(super) status: u16,
     pub(super) code: String,
     pub(super) description: String,
-    pub(super) properties: Map<String, Value>,
+    /// Boxed, because every call that can fail carries a problem in its result.
+    pub(super) properties: Box<Map<String, Value>>,
     /// Whether a rule of the workspace refused it, and not the platform.
     business: bool,
 }
@@ -22,7 +23,7 @@ impl Problem {
             status,
             code: code.to_owned(),
             description: description.into(),
-            properties: Map::new(),
+            properties: Box::default(),
             business: false,
         }
     }
@@ -90,7 +91,7 @@ impl Problem {
             "correlation_id": correlation(&self.description),
             "description": self.description,
             "description_translated": self.description,
-            "properties": if self.properties.is_empty() { Value::Null } else { Value::Object(self.properties.clone()) },
+            "properties": if self.properties.is_empty() { Value::Null } else { Value::Object(Map::clone(&self.properties)) },
         });
         if self.business {
             body["business_error"] = json!(true);

@@ -132,7 +132,7 @@ fn value(state: &State, field: &Field, value: Option<&Val>, inner: Option<&View>
 /// A reference: type and id, with the name along, or with what the braces ask for.
 fn reference(state: &State, field: &Field, target: Ref, inner: Option<&View>) -> Value {
     let def = state.schema.def(target.0);
-    let aggregate = field.targets.iter().any(|t| *t == def.name);
+    let aggregate = field.targets.contains(&def.name);
     let Some(row) = state.row(target) else { return Value::Null };
     if inner.is_some() {
         return entity(state, target, &row, inner, aggregate && def.aggregate);

@@ -191,7 +191,8 @@ impl Body {
             None if must => Err(Problem::required(key)),
             None => Ok(None),
             Some(text) => {
-                let text = text.map(|t| Box::from(t.trim())).filter(|t: &Box<str>| !t.is_empty());
+                let text: Option<Box<str>> =
+                    text.as_deref().map(str::trim).filter(|t| !t.is_empty()).map(Box::from);
                 text.map(Some).ok_or_else(|| Problem::required(key))
             }
         }

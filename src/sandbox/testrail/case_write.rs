@@ -99,7 +99,7 @@ fn convert(before: &[(u32, Custom)], custom: &mut [(u32, Custom)], state: &State
 pub(super) fn milestone(state: &State, project: u32, body: &Body) -> Result<Sent<u32>, Problem> {
     let sent = body.id("milestone_id")?;
     if let Some(Some(id)) = sent
-        && !state.milestones.get(&id).is_some_and(|m| m.project == project)
+        && state.milestones.get(&id).is_none_or(|m| m.project != project)
     {
         return Err(Problem::invalid("milestone_id", "valid milestone"));
     }

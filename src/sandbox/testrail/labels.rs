@@ -59,7 +59,7 @@ pub(super) fn chosen(
             Value::String(title) => titles.push((ids.len() + titles.len(), title.trim().to_owned())),
             other => {
                 let id = whole(other).and_then(|n| u32::try_from(n).ok()).unwrap_or_default();
-                if !state.labels.get(&id).is_some_and(|l| l.project == project) {
+                if state.labels.get(&id).is_none_or(|l| l.project != project) {
                     return Err(Problem::invalid("labels", "valid label"));
                 }
                 ids.push(id);

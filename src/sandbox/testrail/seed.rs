@@ -182,11 +182,11 @@ impl Seeder<'_> {
         Content {
             title: title.trim_end().into(),
             template: if case.steps.is_empty() { TEXT } else { STEPS },
-            kind: if case.automation.is_some() { 3 } else { 6 + u32::from(at % 2 == 0) },
+            kind: if case.automation.is_some() { 3 } else { 6 + u32::from(at.is_multiple_of(2)) },
             priority: 5 - u32::from(case.priority),
             milestone: self.milestones.get(case.iteration).copied(),
             refs: self.references(case),
-            estimate: (at % 10 == 0).then_some(90 + at as u32 % 600),
+            estimate: at.is_multiple_of(10).then_some(90 + at as u32 % 600),
             status: if case.state == Stand::Done { 1 } else { 2 },
             labels: tags,
             custom,

@@ -255,8 +255,11 @@ pub(super) struct SharedStep {
     pub(super) updated_on: i64,
     pub(super) steps: Box<[Step]>,
     /// Every version: number, time, user, title, steps.
-    pub(super) versions: Vec<(u32, i64, u32, Box<str>, Box<[Step]>)>,
+    pub(super) versions: Vec<SharedVersion>,
 }
+
+/// A version of shared steps: number, time, user, title, steps.
+pub(super) type SharedVersion = (u32, i64, u32, Box<str>, Box<[Step]>);
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(super) struct Milestone {
