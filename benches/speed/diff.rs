@@ -269,12 +269,12 @@ async fn agree(
     let integrations = resolve(&shipped("http://127.0.0.1:9/contoso"), &artifacts).expect("integrations");
     let mapping = &integrations.iter().find(|i| i.name == INTEGRATION).expect("one").mapping_hash;
     let mut pairs = Pairs::default();
-    for n in 0..count {
+    for (n, (left, right)) in hashes[0].iter().zip(&hashes[1]).enumerate() {
         let mut pair = Pair::first_seen(INTEGRATION, Side::Left, &(FIRST[0] + n).to_string());
         pair.set_key(Side::Right, &(FIRST[1] + n).to_string());
         pair.state = State::Live;
-        pair.left_hash = Some(hashes[0][n].clone());
-        pair.right_hash = Some(hashes[1][n].clone());
+        pair.left_hash = Some(left.clone());
+        pair.right_hash = Some(right.clone());
         pair.mapping = Some(mapping.clone());
         pairs.insert(pair);
     }
