@@ -57,7 +57,7 @@ async fn configurations_of_one_run_are_executions_of_their_own() {
     for (run, execution, configuration) in &further {
         let main = bench.other("test-runs", Side::Left, run).await.expect("the first execution");
         assert_ne!(environments(&bench, &main).await, environments(&bench, execution).await);
-        assert_eq!(environments(&bench, execution).await, [configuration.clone()]);
+        assert_eq!(environments(&bench, execution).await, std::slice::from_ref(configuration));
         let runs = bench.runs_of(execution).await;
         for [case, of, outcome, result] in
             results(&bench, run).await.iter().filter(|r| r[1] == *configuration)
